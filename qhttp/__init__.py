@@ -1,0 +1,41 @@
+"""qhttp: a compiled HTTP/1.1 client with the queued-request interface of Qt's QHttp, without Qt.
+
+    http = qhttp.QHttp("example.org")
+    http.done.connect(lambda error: print(http.errorString() if error else http.readAll()))
+    http.get("/")
+    qhttp.run()
+
+Names are imported when they are first used, so that `import qhttp` costs next to nothing.
+"""
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "QHttp": "http", "QHttpHeader": "headers", "QHttpRequestHeader": "headers", "QHttpResponseHeader": "headers",
+    "Limits": "_core", "loop": "_core", "QHttpError": "errors", "ConnectError": "errors", "HostNotFound": "errors",
+    "NetworkError": "errors", "TimeoutError": "errors", "ProtocolError": "errors", "UnexpectedClose": "errors",
+    "BodyError": "errors", "Truncated": "errors", "DeviceError": "errors", "RequestError": "errors",
+}
+__all__ = [*_HOMES, "run"]
+
+
+def __getattr__(name):
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'qhttp' has no attribute {name!r}")
+    from importlib import import_module
+    value = globals()[name] = getattr(import_module(f"qhttp.{home}"), name)
+    return value
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])
+
+
+def run(msecs=None):
+    """Turns this thread's loop until nothing is pending, or for at most `msecs` milliseconds (int). True: nothing is pending.
+
+    Raises the first exception that came out of a slot; call it again to go on.
+    """
+    from qhttp._core import loop
+    return loop().run(msecs)

@@ -1,0 +1,255 @@
+"""The map of floor 1: what the C floor offers, and the four things built on it.
+
+    Loop         one per thread: turns, delivers events, keeps timers and deferred work
+    Connection   one socket in a loop
+    Watcher      whoever is told what happens on a connection (an exchange, a connect attempt)
+    Sink         where a body goes (its kinds are in _sinks.pxd)
+
+Nothing here knows HTTP's rules: which framing, which status, which error it is, is for the floors above.
+"""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+
+cdef extern from "qh_status.h" nogil:
+    ctypedef enum qh_status:
+        QH_AGAIN
+        QH_DONE
+        QH_FULL
+        QH_BUDGET
+        QH_E_FIRST
+        QH_E_NOT_HTTP
+        QH_E_HEAD_TOO_LARGE
+        QH_E_LINE_TOO_LONG
+        QH_E_TOO_MANY_FIELDS
+        QH_E_FIELD_LINE
+        QH_E_CHUNK_SIZE
+        QH_E_CHUNK_TOO_LARGE
+        QH_E_CHUNK_EXTENSION
+        QH_E_CHUNK_END
+        QH_E_TRAILER
+        QH_E_TRAILERS_TOO_LARGE
+        QH_E_TRUNCATED
+        QH_E_RECEIVE
+        QH_E_SEND
+        QH_E_SINK
+    bint qh_is_error(qh_status status)
+
+
+cdef extern from "fields.h" nogil:
+    ctypedef struct qh_field:
+        uint32_t name_at, name_len, value_at, value_len
+    ctypedef enum qh_length_state:
+        QH_LENGTH_NONE
+        QH_LENGTH_ONE
+        QH_LENGTH_BAD
+    ctypedef struct qh_head_facts:
+        uint32_t reason_at, reason_len
+        uint16_t status
+        uint8_t major, minor, length_state
+        uint64_t length
+        uint32_t n_fields, n_codings, n_chunked
+        uint8_t chunked_is_last, codings_malformed, connection_close, connection_keep, has_fold
+    qh_status qh_fields_index(const char *head, size_t len, qh_field *fields, size_t n_cap, qh_head_facts *facts)
+
+
+cdef extern from "sink.h" nogil:
+    ctypedef struct qh_sink:
+        int fd, error
+        char *memory
+        size_t len, cap
+        uint64_t offset
+    void qh_sink_init_memory(qh_sink *sink, char *memory, size_t len, size_t cap)
+    void qh_sink_init_descriptor(qh_sink *sink, int fd, uint64_t offset)
+    void qh_sink_release(qh_sink *sink)
+    size_t qh_memory_next_cap(size_t len, size_t cap, uint64_t n_claimed)
+    void qh_memory_advise(char *memory, size_t cap)
+
+
+cdef extern from "body.h" nogil:
+    ctypedef enum qh_framing:
+        QH_FRAMING_NONE
+        QH_FRAMING_LENGTH
+        QH_FRAMING_CHUNKED
+        QH_FRAMING_CLOSE
+    ctypedef struct qh_chunk_limits:
+        uint64_t size_cap
+        uint32_t extension_cap, trailer_cap
+    ctypedef struct qh_body:
+        bint whole
+        int error
+        uint64_t n_received, left
+    void qh_body_init(qh_body *body, qh_framing framing, uint64_t length, const qh_chunk_limits *limits, qh_sink *sink)
+    qh_status qh_body_feed(qh_body *body, char *data, size_t len, size_t *used)
+
+
+cdef extern from "turn.h" nogil:
+    ctypedef struct qh_head_limits:
+        uint32_t head_cap, line_cap, n_fields_cap
+    ctypedef enum qh_event_kind:
+        QH_EVENT_CONNECTED
+        QH_EVENT_SENT
+        QH_EVENT_STALE
+        QH_EVENT_FIRST_BYTES
+        QH_EVENT_HEAD
+        QH_EVENT_PROGRESS
+        QH_EVENT_FULL
+        QH_EVENT_END
+        QH_EVENT_FAILED
+        QH_EVENT_IDLE_END
+        QH_EVENT_TIMER
+    ctypedef struct qh_event:
+        uint32_t slot, generation
+        qh_event_kind kind
+        qh_status status
+        int error
+        char *data
+        size_t head_len, n
+    ctypedef struct qh_poller:
+        int fd
+    ctypedef struct qh_conn:
+        void *owner
+        int fd
+        uint64_t last_heard_ns
+        size_t out_left
+        char *head
+        qh_body body
+    ctypedef struct qh_list:
+        qh_conn *first
+    ctypedef struct qh_loop:
+        qh_poller poller
+        qh_conn **conns
+        uint32_t n_slots, n_conns, ring_len
+        qh_list outbox, unfinished
+        uint64_t now_ns
+    int qh_loop_open(qh_loop *loop)
+    void qh_loop_close(qh_loop *loop)
+    void qh_loop_abandon(qh_loop *loop)
+    int qh_conn_open(qh_loop *loop, qh_conn *conn, int fd, bint connected)
+    void qh_conn_close(qh_loop *loop, qh_conn *conn, bint keep_fd)
+    void qh_conn_send(qh_loop *loop, qh_conn *conn, const char *data, size_t len, bint check)
+    int qh_conn_stop_sending(qh_loop *loop, qh_conn *conn)
+    void qh_conn_expect_head(qh_conn *conn, const qh_head_limits *limits)
+    qh_status qh_conn_next_head(qh_conn *conn, const char *data, size_t len, size_t *head_len)
+    void qh_conn_start_body(qh_conn *conn)
+    void qh_conn_rest(qh_loop *loop, qh_conn *conn)
+    int qh_conn_pause(qh_loop *loop, qh_conn *conn, bint paused)
+    int qh_turn(qh_loop *loop, int timeout_ms)
+    bint qh_loop_next_event(qh_loop *loop, qh_event *event)
+    qh_conn *qh_loop_conn(const qh_loop *loop, uint32_t slot, uint32_t generation)
+    int qh_poller_arm(qh_poller *poller, uint64_t deadline_ns)
+    int qh_poller_wake(qh_poller *poller)
+
+
+cdef class Limits:
+    """The bounds on what a server may make us hold; read-only once made."""
+    cdef qh_head_limits head
+    cdef qh_chunk_limits chunk
+
+
+cdef class Sink:
+    """Where a body goes. The struct lives here, so that it outlives the connection that fills it."""
+    cdef qh_sink c
+    # Makes room for n more bytes of a body that may need `claim` in all (0: unknown); False: not now, wait.
+    cdef bint make_room(self, size_t n, uint64_t claim) except -1
+    # Bytes have come: hands them on where C could not (a device with a write method). May run user code.
+    cdef object settle(self)
+    # The last byte was written, or the body failed: leaves file positions and reserved space in order.
+    cdef object finish(self)
+
+
+cdef class Watcher:
+    """Is told what happens on a connection. Every method may be called again from inside a slot's own turn of the loop."""
+    cdef object on_connected(self, Connection connection, int error)
+    cdef object on_sent(self, Connection connection, size_t n)
+    cdef object on_stale(self, Connection connection)
+    cdef object on_first_bytes(self, Connection connection)
+    cdef object on_head(self, Connection connection)
+    cdef object on_progress(self, Connection connection)
+    cdef object on_full(self, Connection connection)
+    cdef object on_end(self, Connection connection, size_t n_surplus)
+    cdef object on_failed(self, Connection connection, qh_status status, int error)
+
+
+cdef class Task:
+    """Something that wants a later turn of the loop, and may keep the loop running until it is done."""
+    cdef bint scheduled         # stands in the loop's deferred list
+    cdef object run_deferred(self)
+    cdef bint is_pending(self)
+
+
+cdef class Timer:
+    cdef readonly uint64_t when_ns      # CLOCK_MONOTONIC
+    cdef object callback                # None once it has run or was cancelled
+    cdef Loop keeper                    # of a user's timer: the loop that waits for it
+    cpdef cancel(self)
+
+
+cdef class Loop:
+    cdef qh_loop c
+    cdef unsigned long thread           # the only one that may call
+    cdef unsigned int n_forks           # at birth: another number now means that this is a child process
+    cdef object deferred                # deque of Task, for the next turn
+    cdef list timers                    # heap of (when_ns, number, Timer)
+    cdef uint64_t n_timers              # made so far: the tie-breaker
+    cdef uint64_t armed_ns              # what the timer descriptor is set to
+    cdef set kept                       # tasks and users' timers with work to do: alive as long as they have
+    cdef object foreign                 # deque of callables from other threads
+    cdef list orphans                   # qh_conn pointers (int) whose Connection went in another thread
+    cdef object error                   # the first exception out of user code, to be raised by run()
+    cdef bint turning                   # inside run or dispatch: no wake-up is needed
+    cdef object __weakref__
+    cdef int check(self) except -1
+    cdef void schedule(self, Task task)
+    cdef void keep(self, Task task)
+    cdef void let_go(self, Task task)
+    cdef void note_error(self, object error)
+    cdef Timer call_at(self, uint64_t when_ns, object callback)
+    cdef uint64_t now(self)
+    cdef int turn(self, int timeout_ms) except -1
+    cdef bint run_while(self, Task task, object msecs) except -1
+    cdef bint is_busy(self)
+    cdef void adopt_orphan(self, qh_conn *conn)
+    cdef object bury_orphans(self)
+    cdef void wake(self)
+    cdef object arm(self)
+    cdef object call(self, object function)
+    cdef object deliver(self, qh_event *event)
+    cdef object deliver_all(self)
+    cdef object run_deferred(self)
+    cdef object run_timers(self)
+
+
+cdef class Connection:
+    """One socket in a loop. Its owner is whoever holds a reference; the loop holds none."""
+    cdef qh_conn *c
+    cdef Loop loop
+    cdef Watcher watcher                # of the exchange under way; None in between
+    cdef object idle_owner              # weak reference: its connection_lost(connection) is called when an idle one ends
+    cdef readonly object key            # of the pool: what the connection may be used for
+    cdef readonly unsigned int n_uses   # exchanges begun on it
+    cdef bytes out                      # what is being sent: kept until it is
+    cdef Sink sink                      # of the body under way
+    cdef char *data                     # of the head event under way: head, then what follows it
+    cdef size_t head_len, n
+    cdef qh_head_facts facts            # of the head under way
+    cdef readonly size_t n_surplus      # bytes behind the message that nobody asked for
+    cdef bint is_open(self)
+    cdef uint64_t received(self)
+    cdef size_t unsent(self)
+    cdef uint64_t last_heard(self)
+    cdef int send(self, bytes piece, bint check) except -1
+    cdef void expect_head(self, Limits limits)
+    cdef bytes head_block(self)
+    cdef qh_status read_facts(self)
+    cdef qh_status skip_head(self)
+    cdef qh_status begin_body(self, qh_framing framing, uint64_t length, Limits limits, Sink sink) except? QH_E_SINK
+    cdef bint more_room(self, uint64_t claim) except -1
+    cdef int stop_sending(self) except -1
+    cdef int pause(self, bint paused) except -1
+    cdef void rest(self)
+    cdef object end_idle(self)
+    cpdef close(self)
+
+
+cdef Loop current_loop()
+cdef int adopt_descriptor(Loop loop, Connection connection, int fd, bint connected) except -1

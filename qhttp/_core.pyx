@@ -1,0 +1,601 @@
+"""Floor 1: the loop, its connections and its memory. What each field means stands in _core.pxd.
+
+One turn releases the GIL once, for the whole of `qh_turn`; what happened comes back through the ring and is
+delivered one event at a time, so that a slot may turn the loop again, close anything, or raise.
+"""
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.exc cimport PyErr_CheckSignals, PyErr_SetObject, PyErr_WriteUnraisable
+from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_RawCalloc, PyMem_RawFree
+from cpython.pythread cimport PyThread_get_thread_ident
+from cpython.unicode cimport PyUnicode_DecodeLatin1
+from libc.errno cimport EINTR, errno
+from libc.stdint cimport uint64_t
+from libc.string cimport memchr, strerror
+
+from _collections import deque
+from _heapq import heappop, heappush
+from _thread import _local
+from _weakref import ref
+from os import close as close_descriptor, register_at_fork
+from time import monotonic_ns
+
+cdef enum:
+    DISPATCH_TURNS = 16         # of one dispatch(), before a foreign loop gets its say again
+    NS_PER_MS = 1000000
+    LONGEST_WAIT_MS = 3600000
+
+
+cdef unsigned int n_forks = 0   # of the processes between the first one and this one
+cdef object local = _local()    # .loop: the loop of the calling thread
+cdef dict loops = {}            # id -> weak reference, of all loops of this process
+
+
+def _after_fork_in_child():
+    """Lets go of the parent's loops: their epoll sets and sockets are shared with it, and stay as they are."""
+    global n_forks
+    cdef Loop loop
+    n_forks += 1
+    for reference in list(loops.values()):
+        loop = reference()
+        if loop is not None:
+            loop.abandon()
+    loops.clear()
+
+
+register_at_fork(after_in_child=_after_fork_in_child)
+
+
+cdef object os_error(int number):
+    return OSError(number, strerror(number).decode("utf-8", "replace"))
+
+
+# ---------------------------------------------------------------------------------------------- limits
+cdef class Limits:
+    """Bounds on what a server may make the client hold (RFC 9112 leaves them to the client). All in bytes but n_fields.
+
+    head_len: heads of one answer, interim ones included. line_len: one line of a head. n_fields: field lines.
+    extension_len: chunk extensions of one body. trailer_len: its trailer section. chunk_len: one chunk, below 2**62.
+    Raises ValueError for a bound that is not a positive number of its size.
+    """
+
+    def __init__(self, *, head_len=65536, line_len=32768, n_fields=256, extension_len=16384, trailer_len=16384,
+                 chunk_len=2**62 - 1):
+        given = {"head_len": head_len, "line_len": line_len, "n_fields": n_fields, "extension_len": extension_len,
+                 "trailer_len": trailer_len}
+        for name, value in given.items():
+            if not isinstance(value, int) or not 0 < value < 2**31:
+                raise ValueError(f"{name} must be an int from 1 to 2**31 - 1, not {value!r}")
+        if not isinstance(chunk_len, int) or not 0 < chunk_len < 2**62:
+            raise ValueError(f"chunk_len must be an int from 1 to 2**62 - 1, not {chunk_len!r}")
+        self.head = qh_head_limits(head_cap=head_len, line_cap=line_len, n_fields_cap=n_fields)
+        self.chunk = qh_chunk_limits(size_cap=chunk_len, extension_cap=extension_len, trailer_cap=trailer_len)
+
+    def __repr__(self):
+        return (f"Limits(head_len={self.head.head_cap}, line_len={self.head.line_cap}, n_fields={self.head.n_fields_cap}, "
+                f"extension_len={self.chunk.extension_cap}, trailer_len={self.chunk.trailer_cap}, "
+                f"chunk_len={self.chunk.size_cap})")
+
+
+# ------------------------------------------------------------------------------------- base classes
+cdef class Sink:
+    cdef bint make_room(self, size_t n, uint64_t claim) except -1:
+        return True
+
+    cdef object settle(self):
+        pass
+
+    cdef object finish(self):
+        pass
+
+
+cdef class Watcher:
+    cdef object on_connected(self, Connection connection, int error):
+        pass
+
+    cdef object on_sent(self, Connection connection, size_t n):
+        pass
+
+    cdef object on_stale(self, Connection connection):
+        pass
+
+    cdef object on_first_bytes(self, Connection connection):
+        pass
+
+    cdef object on_head(self, Connection connection):
+        pass
+
+    cdef object on_progress(self, Connection connection):
+        pass
+
+    cdef object on_full(self, Connection connection):
+        pass
+
+    cdef object on_end(self, Connection connection, size_t n_surplus):
+        pass
+
+    cdef object on_failed(self, Connection connection, qh_status status, int error):
+        pass
+
+
+cdef class Task:
+    cdef object run_deferred(self):
+        pass
+
+    cdef bint is_pending(self):
+        return self.scheduled
+
+
+cdef class Callback(Task):
+    """A Python callable that wants one later turn."""
+    cdef object function
+
+    def __init__(self, function):
+        self.function = function
+
+    cdef object run_deferred(self):
+        self.function()
+
+
+cdef class Timer:
+    """A call to come. One made by `call_later` is work that `run()` waits for; the engine's own are not."""
+
+    cpdef cancel(self):
+        """Never calls back. A timer that has gone off already is left alone."""
+        self.callback = None
+        if self.keeper is not None:
+            self.keeper.kept.discard(self)
+
+
+# ------------------------------------------------------------------------------------------ the loop
+cdef class Loop:
+    """The event loop of one thread: all its connections, timers and deferred work behind one pollable descriptor.
+
+    In a plain script `run()` turns it. A foreign event loop watches `fileno()` for reading and calls `dispatch()`.
+    Every method but `call_from_thread` raises RuntimeError in a thread other than the one it was made in, and in
+    a forked child.
+    """
+
+    def __cinit__(self):
+        if qh_loop_open(&self.c) < 0:
+            raise os_error(errno)
+        self.thread = PyThread_get_thread_ident()
+        self.n_forks = n_forks
+        self.deferred = deque()
+        self.timers = []
+        self.kept = set()
+        self.foreign = deque()
+        self.orphans = []
+        loops[id(self)] = ref(self)
+
+    def __dealloc__(self):
+        if loops is not None:
+            loops.pop(<size_t><void *>self, None)
+        self.bury_orphans()
+        qh_loop_close(&self.c)
+
+    cdef int check(self) except -1:
+        cdef unsigned long caller = PyThread_get_thread_ident()
+        if self.n_forks != n_forks:
+            raise RuntimeError("this qhttp loop belongs to the parent process: make new objects after a fork")
+        if caller != self.thread:
+            raise RuntimeError(f"this qhttp loop belongs to thread {self.thread}, the call comes from thread {caller}: "
+                               "each thread has a loop of its own (qhttp.loop())")
+        return 0
+
+    def fileno(self):
+        """The descriptor to watch for reading: int. It is readable whenever `dispatch()` has something to do."""
+        self.check()
+        return self.c.poller.fd
+
+    def run(self, msecs=None):
+        """Turns the loop until nothing is pending, or for at most `msecs` milliseconds. True: nothing is pending.
+
+        Raises the first exception that came out of a slot or device since, once the bookkeeping is done; calling
+        it again goes on where it stopped.
+        """
+        self.check()
+        return self.run_while(None, msecs)
+
+    def dispatch(self):
+        """Does what is to do now and comes back at once: for a foreign loop that saw `fileno()` readable."""
+        cdef int n = 0
+        self.check()
+        self.turn(0)
+        while self.is_busy() and n < DISPATCH_TURNS:
+            self.turn(0)
+            n += 1
+        if self.is_busy():
+            qh_poller_wake(&self.c.poller)
+
+    def call_soon(self, function):
+        """Calls `function()` in the next turn."""
+        self.check()
+        self.schedule(Callback(function))
+
+    def call_later(self, seconds, function):
+        """Calls `function()` after so many seconds (float); returns a Timer, whose `cancel()` takes that back."""
+        self.check()
+        cdef Timer timer = self.call_at(self.now() + <uint64_t>(max(seconds, 0) * 1e9), function)
+        timer.keeper = self
+        self.kept.add(timer)
+        return timer
+
+    def call_from_thread(self, function):
+        """Calls `function()` in this loop's next turn; may be called from any thread."""
+        self.foreign.append(function)
+        qh_poller_wake(&self.c.poller)
+
+    cdef void adopt_orphan(self, qh_conn *conn):
+        """An idle connection whose last reference went in another thread: only ours may touch the poll set."""
+        conn.owner = NULL
+        self.orphans.append(<size_t>conn)
+        qh_poller_wake(&self.c.poller)
+
+    cdef object bury_orphans(self):
+        cdef qh_conn *conn
+        while self.orphans:
+            conn = <qh_conn *><size_t>self.orphans.pop()
+            qh_conn_close(&self.c, conn, False)
+            PyMem_RawFree(conn)
+
+    cdef bint is_busy(self):
+        return bool(self.deferred) or self.c.ring_len > 0 or self.c.outbox.first != NULL or self.c.unfinished.first != NULL
+
+    cdef void schedule(self, Task task):
+        if task.scheduled:
+            return
+        task.scheduled = True
+        self.deferred.append(task)
+        self.wake()
+
+    cdef void wake(self):
+        """A foreign loop sleeps on the descriptor: work that comes from outside a turn must make it readable."""
+        if not self.turning:
+            qh_poller_wake(&self.c.poller)
+
+    cdef void keep(self, Task task):
+        self.kept.add(task)
+
+    cdef void let_go(self, Task task):
+        self.kept.discard(task)
+
+    cdef void note_error(self, object error):
+        if self.error is None:
+            self.error = error
+        else:
+            PyErr_SetObject(type(error), error)
+            PyErr_WriteUnraisable(self)
+
+    cdef uint64_t now(self):
+        return monotonic_ns()
+
+    # -- timers
+    cdef Timer call_at(self, uint64_t when_ns, object callback):
+        cdef Timer timer = Timer.__new__(Timer)
+        timer.when_ns, timer.callback = when_ns, callback
+        self.n_timers += 1
+        heappush(self.timers, (when_ns, self.n_timers, timer))
+        self.arm()
+        return timer
+
+    cdef object arm(self):
+        """Sets the timer descriptor to the earliest timer that is still wanted."""
+        cdef uint64_t when
+        while self.timers and (<Timer>(<tuple>self.timers[0])[2]).callback is None:
+            heappop(self.timers)
+        when = (<Timer>(<tuple>self.timers[0])[2]).when_ns if self.timers else 0
+        if when != self.armed_ns:
+            self.armed_ns = when
+            qh_poller_arm(&self.c.poller, when)
+
+    cdef object run_timers(self):
+        cdef Timer timer
+        cdef uint64_t now = self.now()
+        self.armed_ns = 0
+        while self.timers:
+            timer = (<tuple>self.timers[0])[2]
+            if timer.when_ns > now:
+                break
+            heappop(self.timers)
+            callback = timer.callback
+            timer.cancel()
+            if callback is not None:
+                self.call(callback)
+        self.arm()
+
+    cdef object call(self, object function):
+        try:
+            function()
+        except BaseException as error:
+            self.note_error(error)
+
+    # -- turning
+    cdef bint run_while(self, Task task, object msecs) except -1:
+        """Turns once, and then while `task` (None: anything) is pending; False when the time is up."""
+        cdef uint64_t end = 0, now
+        cdef int timeout = 0            # the first turn looks around, no more
+        if msecs is not None:
+            end = self.now() + <uint64_t>(max(msecs, 0) * NS_PER_MS)
+        while True:
+            self.turn(timeout)
+            if not (task.is_pending() if task is not None else self.kept or self.deferred):
+                return True
+            timeout = LONGEST_WAIT_MS
+            if msecs is not None:
+                now = self.now()
+                if now >= end:
+                    return False
+                timeout = <int>min((end - now) // NS_PER_MS + 1, <uint64_t>LONGEST_WAIT_MS)
+
+    cdef int turn(self, int timeout_ms) except -1:
+        cdef int result, number
+        cdef bint was_turning = self.turning
+        self.turning = True
+        try:
+            PyErr_CheckSignals()
+            if self.orphans:
+                self.bury_orphans()
+            self.deliver_all()          # what an outer turn, or one that ended by an exception, has left
+            if self.error is None:
+                if self.deferred:
+                    timeout_ms = 0
+                with nogil:
+                    result = qh_turn(&self.c, timeout_ms)
+                    number = errno
+                if result < 0 and number != EINTR:
+                    raise os_error(number)
+                self.deliver_all()
+                self.run_deferred()
+        finally:
+            self.turning = was_turning
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+        return 0
+
+    cdef object run_deferred(self):
+        """Runs what was deferred before this moment: what it defers itself is for the turn after."""
+        cdef Task task
+        cdef Py_ssize_t n = len(self.deferred)
+        while n > 0 and self.deferred and self.error is None:
+            n -= 1
+            task = self.deferred.popleft()
+            task.scheduled = False
+            try:
+                task.run_deferred()
+            except BaseException as error:
+                self.note_error(error)
+        while self.foreign and self.error is None:
+            self.call(self.foreign.popleft())
+
+    cdef object deliver_all(self):
+        cdef qh_event event
+        while self.error is None and qh_loop_next_event(&self.c, &event):
+            if event.kind == QH_EVENT_TIMER:
+                self.run_timers()
+            else:
+                self.deliver(&event)
+
+    cdef object deliver(self, qh_event *event):
+        cdef qh_conn *conn = qh_loop_conn(&self.c, event.slot, event.generation)
+        if conn == NULL or conn.owner == NULL:
+            return None                 # closed since
+        cdef Connection connection = <Connection>conn.owner
+        cdef Watcher watcher = connection.watcher
+        cdef qh_event_kind kind = event.kind
+        try:
+            if watcher is None:
+                connection.end_idle()
+            elif kind == QH_EVENT_HEAD:
+                connection.data, connection.head_len, connection.n = event.data, event.head_len, event.n
+                watcher.on_head(connection)
+            elif kind == QH_EVENT_SENT:
+                watcher.on_sent(connection, event.n)
+            elif kind == QH_EVENT_PROGRESS:
+                watcher.on_progress(connection)
+            elif kind == QH_EVENT_END:
+                watcher.on_end(connection, event.n)
+            elif kind == QH_EVENT_FULL:
+                watcher.on_full(connection)
+            elif kind == QH_EVENT_FIRST_BYTES:
+                watcher.on_first_bytes(connection)
+            elif kind == QH_EVENT_CONNECTED:
+                watcher.on_connected(connection, event.error)
+            elif kind == QH_EVENT_STALE or kind == QH_EVENT_IDLE_END:
+                watcher.on_stale(connection)
+            else:
+                watcher.on_failed(connection, event.status, event.error)
+        except BaseException as error:
+            self.note_error(error)
+            if watcher is not None and connection.watcher is watcher:
+                watcher.on_failed(connection, QH_E_RECEIVE, 0)
+
+    def abandon(self):
+        """In a forked child: closes our copies of the descriptors, and nothing else."""
+        cdef uint32_t slot
+        qh_loop_abandon(&self.c)
+        for slot in range(self.c.n_slots):
+            if self.c.conns[slot] != NULL and self.c.conns[slot].fd >= 0:
+                close_descriptor(self.c.conns[slot].fd)
+                self.c.conns[slot].fd = -1
+        self.kept.clear()
+        self.deferred.clear()
+
+
+cdef Loop current_loop():
+    """The calling thread's loop; made when first asked for."""
+    cdef Loop loop = getattr(local, "loop", None)
+    if loop is None or loop.n_forks != n_forks:
+        loop = local.loop = Loop()
+    return loop
+
+
+def loop():
+    """The calling thread's Loop; made when first asked for."""
+    return current_loop()
+
+
+# --------------------------------------------------------------------------------------- connections
+cdef int adopt_descriptor(Loop loop, Connection connection, int fd, bint connected) except -1:
+    """Takes a non-blocking socket over into the loop; where that fails, the descriptor is still the caller's."""
+    connection.loop = loop
+    connection.c.owner = <void *>connection
+    if qh_conn_open(&loop.c, connection.c, fd, connected) < 0:
+        raise os_error(errno)
+    return 0
+
+
+cdef class Connection:
+    def __cinit__(self, key=None):
+        self.c = <qh_conn *>PyMem_RawCalloc(1, sizeof(qh_conn))
+        if self.c == NULL:
+            raise MemoryError
+        self.c.fd = -1
+        self.key = key
+
+    def __dealloc__(self):
+        if self.c == NULL:
+            return
+        if self.loop is not None and self.c.fd >= 0:
+            if PyThread_get_thread_ident() != self.loop.thread:
+                self.loop.adopt_orphan(self.c)
+                return
+            qh_conn_close(&self.loop.c, self.c, False)
+        PyMem_RawFree(self.c)
+
+    def __repr__(self):
+        return f"<qhttp connection {'open' if self.c.fd >= 0 else 'closed'}, used {self.n_uses} times>"
+
+    cdef bint is_open(self):
+        return self.c.fd >= 0
+
+    cdef uint64_t received(self):
+        return self.c.body.n_received
+
+    cdef size_t unsent(self):
+        return self.c.out_left
+
+    cdef uint64_t last_heard(self):
+        return self.c.last_heard_ns
+
+    cdef int send(self, bytes piece, bint check) except -1:
+        """Sends `piece` in the next turn. With `check`, an idle connection is looked at before (on_stale)."""
+        self.out = piece
+        qh_conn_send(&self.loop.c, self.c, PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece), check)
+        return 0
+
+    cdef void expect_head(self, Limits limits):
+        self.n_uses += 1
+        self.n_surplus = 0
+        qh_conn_expect_head(self.c, &limits.head)
+
+    cdef bytes head_block(self):
+        return PyBytes_FromStringAndSize(self.data, self.head_len)
+
+    cdef qh_status read_facts(self):
+        return qh_fields_index(self.data, self.head_len, NULL, 0, &self.facts)
+
+    cdef qh_status skip_head(self):
+        """The head was an interim answer's: QH_DONE where the next one is there already, QH_AGAIN, or an error."""
+        cdef size_t head_len = 0, rest = self.n - self.head_len
+        cdef qh_status status = qh_conn_next_head(self.c, self.data + self.head_len, rest, &head_len)
+        if status == QH_DONE:
+            self.data, self.head_len, self.n = self.c.head, head_len, rest
+        return status
+
+    cdef qh_status begin_body(self, qh_framing framing, uint64_t length, Limits limits, Sink sink) except? QH_E_SINK:
+        """Sets the body up and takes what came with the head. QH_DONE, QH_AGAIN (the loop goes on), or an error.
+
+        After this nothing of the head event is needed any more: user code may run.
+        """
+        cdef qh_status status = QH_AGAIN
+        cdef size_t used = 0, rest = self.n - self.head_len
+        cdef char *data = self.data + self.head_len
+        self.data = NULL
+        self.sink = sink
+        qh_body_init(&self.c.body, framing, length, &limits.chunk, &sink.c)
+        if self.c.body.whole:
+            status = QH_DONE
+        elif rest > 0:
+            sink.make_room(rest if framing != QH_FRAMING_LENGTH or rest < length else length, length)
+            if sink.c.fd >= 0:
+                with nogil:
+                    status = qh_body_feed(&self.c.body, data, rest, &used)
+            else:
+                status = qh_body_feed(&self.c.body, data, rest, &used)
+        self.n_surplus = rest - used
+        if status == QH_AGAIN:
+            qh_conn_start_body(self.c)
+        return status
+
+    cdef bint more_room(self, uint64_t claim) except -1:
+        """The sink was full: goes on receiving if it has room now."""
+        if self.sink.c.len == self.sink.c.cap and not self.sink.make_room(0, claim):
+            return False
+        qh_conn_start_body(self.c)
+        return True
+
+    cdef int stop_sending(self) except -1:
+        """The answer came before the request was sent whole: the rest of it is not sent any more."""
+        if qh_conn_stop_sending(&self.loop.c, self.c) < 0:
+            raise os_error(errno)
+        return 0
+
+    cdef int pause(self, bint paused) except -1:
+        if self.c.fd >= 0:
+            if qh_conn_pause(&self.loop.c, self.c, paused) < 0:
+                raise os_error(errno)
+            self.loop.wake()
+        return 0
+
+    cdef void rest(self):
+        """The exchange is over and the connection fit for another."""
+        self.watcher = None
+        self.sink = None
+        self.out = None
+        qh_conn_rest(&self.loop.c, self.c)
+
+    cdef object end_idle(self):
+        """The server has closed an idle connection, or sent what nobody asked for: it is of no more use."""
+        owner = self.idle_owner() if self.idle_owner is not None else None
+        self.close()
+        if owner is not None:
+            owner.connection_lost(self)
+
+    cpdef close(self):
+        """Closes the socket at once; safe to repeat."""
+        if self.c.fd >= 0:
+            qh_conn_close(&self.loop.c, self.c, False)
+        self.watcher = None
+        self.sink = None
+        self.out = None
+
+
+# --------------------------------------------------------------------------------------------- heads
+def describe_head(bytes block not None):
+    """Takes a validated head apart: (major, minor, status, reason, [(name, value), ...]).
+
+    Text is Latin-1, values are trimmed, a folded line is joined to the one before by one blank (RFC 9112
+    section 5.2). Raises ValueError for a block that is no head.
+    """
+    cdef qh_head_facts facts
+    cdef const char *head = PyBytes_AS_STRING(block)
+    cdef size_t head_len = PyBytes_GET_SIZE(block)
+    cdef qh_field *fields
+    cdef uint32_t i
+    cdef list pairs = []
+    if qh_fields_index(head, head_len, NULL, 0, &facts) != QH_DONE or facts.status == 0:
+        raise ValueError("block is not the head of an HTTP response")
+    fields = <qh_field *>PyMem_Malloc((facts.n_fields + 1) * sizeof(qh_field))
+    if fields == NULL:
+        raise MemoryError
+    try:
+        qh_fields_index(head, head_len, fields, facts.n_fields, &facts)
+        for i in range(facts.n_fields):
+            value = PyUnicode_DecodeLatin1(head + fields[i].value_at, fields[i].value_len, NULL)
+            if memchr(head + fields[i].value_at, 10, fields[i].value_len) != NULL:
+                value = " ".join([part for line in value.split("\n") if (part := line.strip(" \t\r"))])
+            pairs.append((PyUnicode_DecodeLatin1(head + fields[i].name_at, fields[i].name_len, NULL), value))
+    finally:
+        PyMem_Free(fields)
+    return facts.major, facts.minor, facts.status, PyUnicode_DecodeLatin1(head + facts.reason_at, facts.reason_len, NULL), pairs

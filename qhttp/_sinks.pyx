@@ -1,0 +1,144 @@
+"""Where bodies go. The loop writes into a sink without the GIL; what is here gives it the room and takes the bytes out.
+
+A block that is handed out as `bytes` is the very memory that the socket was read into.
+"""
+from libc.stdint cimport uint64_t
+from libc.string cimport memmove
+
+from qhttp._core cimport qh_memory_advise, qh_memory_next_cap, qh_sink_init_descriptor, qh_sink_init_memory, qh_sink_release
+from qhttp.errors import DeviceError
+
+cdef extern from "Python.h":        # with plain pointers: the one reference to a block is counted by hand
+    PyObject *PyBytes_FromStringAndSize(char *data, Py_ssize_t size) except NULL
+    char *PyBytes_AS_STRING(PyObject *block)
+    int _PyBytes_Resize(PyObject **block, Py_ssize_t size) except -1
+    void Py_CLEAR(PyObject *block)
+
+cdef enum:
+    SMALL = 16 << 10            # to copy so much is cheaper than to give the block away
+    FIRST_CAP = 64 << 10        # for a body of unknown length
+    KEPT_CAP = 256 << 10        # a larger block is not kept from one request to the next
+
+
+cdef class Memory(Sink):
+    """Unread body bytes. `limit`: stop receiving while so many are unread; 0: never."""
+
+    def __cinit__(self, limit=0):
+        self.limit = limit
+        qh_sink_init_memory(&self.c, NULL, 0, 0)
+
+    cdef size_t available(self):
+        return self.c.len - self.start
+
+    cdef bint is_congested(self):
+        return self.limit > 0 and self.available() >= self.limit
+
+    cdef bint make_room(self, size_t n, uint64_t claim) except -1:
+        cdef size_t unread = self.available(), cap
+        if n == 0 and self.is_congested():
+            return False
+        if self.start > 0:              # what was read makes room
+            memmove(self.c.memory, self.c.memory + self.start, unread)
+            self.c.len, self.start = unread, 0
+        if self.c.cap - self.c.len >= max(n, <size_t>1):
+            return True
+        cap = max(n, <size_t>FIRST_CAP) if self.c.cap == 0 and claim == 0 else qh_memory_next_cap(self.c.len, self.c.cap, claim)
+        cap = max(cap, self.c.len + max(n, <size_t>1))
+        if self.limit > 0:              # room for more than the limit would be filled beyond it
+            cap = max(self.c.len + n, min(cap, self.limit))
+        self.resize(cap)
+        return True
+
+    cdef int resize(self, size_t cap) except -1:
+        if self.block == NULL:
+            self.block = PyBytes_FromStringAndSize(NULL, cap)
+        else:
+            try:                        # realloc: moves pages, not bytes
+                _PyBytes_Resize(&self.block, cap)
+            except BaseException:
+                self.block = NULL       # it is gone
+                self.forget()
+                raise
+        self.c.memory, self.c.cap = PyBytes_AS_STRING(self.block), cap
+        qh_memory_advise(self.c.memory, cap)
+        return 0
+
+    cdef object forget(self):
+        Py_CLEAR(self.block)
+        self.c.memory, self.c.len, self.c.cap, self.start = NULL, 0, 0, 0
+
+    def __dealloc__(self):
+        Py_CLEAR(self.block)
+
+    cdef object discard(self):
+        """Drops what is unread; a small block stays for the next body."""
+        self.c.len = self.start = 0
+        if self.c.cap > <size_t>KEPT_CAP:
+            self.forget()
+
+    cdef bytes take(self, size_t n):
+        """Takes the first n unread bytes out (fewer where there are fewer)."""
+        cdef size_t unread = self.available()
+        cdef bytes taken
+        if n >= unread and self.start == 0 and unread > <size_t>SMALL:
+            if unread < self.c.cap:
+                self.resize(unread)
+            taken = <bytes>self.block   # the whole of it, without a copy
+            self.forget()
+            return taken
+        n = min(n, unread)
+        taken = self.c.memory[self.start:self.start + n] if n else b""
+        self.start += n
+        if self.start == self.c.len:
+            self.c.len = self.start = 0
+        return taken
+
+
+cdef class FileSink(Sink):
+    """The rest of a real binary file, from its present position on. Raises DeviceError where that cannot be told."""
+
+    def __cinit__(self, file):
+        self.file = file
+        try:
+            file.flush()
+            qh_sink_init_descriptor(&self.c, file.fileno(), file.tell())
+        except (OSError, ValueError) as error:
+            raise DeviceError(f"Error writing response to device: {error}") from error
+
+    cdef object finish(self):
+        qh_sink_release(&self.c)
+        try:
+            self.file.seek(self.c.offset)
+        except (OSError, ValueError):
+            pass                        # closed in between: nothing to keep in order
+
+
+cdef class ObjectSink(Memory):
+    """Hands each piece to `device.write(bytes)`, which may run any code. Raises DeviceError where it takes less or fails."""
+
+    def __cinit__(self, device, limit=0):
+        self.device = device
+
+    cdef object settle(self):
+        cdef bytes piece = self.take(self.available())
+        if not piece:
+            return
+        try:
+            n = self.device.write(piece)
+        except Exception as error:
+            raise DeviceError(f"Error writing response to device: {error}") from error
+        if n is not None and n != len(piece):
+            raise DeviceError(f"Error writing response to device: it took {n} of {len(piece)} bytes")
+
+
+def make_sink(device):
+    """The Sink for a caller's destination: a real file goes by its descriptor, anything else by its write method.
+
+    Raises TypeError for a text file and for what has no write method.
+    """
+    import io
+    if isinstance(device, io.TextIOBase) or not callable(getattr(device, "write", None)):
+        raise TypeError(f"to must be a binary file or have a write(bytes) method, not {type(device).__name__}")
+    if type(device) in (io.FileIO, io.BufferedWriter, io.BufferedRandom) and not device.closed and device.seekable():
+        return FileSink(device)
+    return ObjectSink(device)

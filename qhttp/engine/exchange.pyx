@@ -1,0 +1,481 @@
+"""One request and its answer, from asking the pool for a connection to giving it back.
+
+Two rules keep it sound whatever user code does. State is brought in order first and the observer told then. After each
+thing told, `over` says whether a slot has cancelled meanwhile. What a head event points to is used up before anything
+is told, since a slot may turn the loop.
+
+    begin -> (pool | look-up -> connect) -> use -> send ... -> head -> body ... -> finish | fail
+      ^                                      |
+      +--- lose: the connection went before any byte of an answer came (twice at most, idempotent requests only)
+"""
+from cpython.bytes cimport PyBytes_GET_SIZE
+from libc.errno cimport ECONNREFUSED, ETIMEDOUT
+from libc.stdint cimport uint64_t
+
+from qhttp._core cimport (
+    QH_AGAIN, QH_DONE, QH_E_HEAD_TOO_LARGE, QH_E_LINE_TOO_LONG, QH_E_NOT_HTTP, QH_E_RECEIVE, QH_E_SEND, QH_E_SINK,
+    QH_E_TOO_MANY_FIELDS, QH_E_TRUNCATED, QH_FRAMING_CLOSE, QH_FRAMING_LENGTH, QH_FULL, Connection, Limits, Loop, Sink,
+    Task, Watcher, qh_is_error, qh_status,
+)
+from qhttp.engine.pool cimport Pool
+from qhttp.protocol.framing cimport decide, keeps_alive
+from qhttp.protocol.head cimport is_valid_head
+
+from os import strerror
+
+from qhttp.engine.connect import Connector
+from qhttp.engine.resolver import literal_address, resolver
+from qhttp.errors import (
+    BodyError, ConnectError, DeviceError, HostNotFound, NetworkError, ProtocolError, QHttpError, TimeoutError, Truncated,
+    UnexpectedClose,
+)
+
+cdef enum:
+    MAX_RETRIES = 2
+    JOINED_MAX = 64 << 10       # head and body up to this size are sent by one call
+    SOURCE_BLOCK = 4096         # a source is read and sent in steps of so many bytes, as the original does
+    NS_PER_MS = 1000000
+
+cdef enum:                      # stages of sending
+    SEND_HEAD
+    SEND_BODY
+    SEND_SOURCE
+    SEND_NOTHING
+
+
+cdef class Options:
+    def __init__(self):
+        self.limits = Limits()
+        self.connect_ms = 30000
+
+
+cdef class Request:
+    pass
+
+
+cdef class Observer(Task):
+    cdef object looking_up(self):
+        pass
+
+    cdef object connecting(self):
+        pass
+
+    cdef object sending(self):
+        pass
+
+    cdef object sent(self, uint64_t n_done, uint64_t n_total):
+        pass
+
+    cdef object lost(self):
+        pass
+
+    cdef object reading(self):
+        pass
+
+    cdef object interim(self, bytes block):
+        pass
+
+    cdef object head_received(self, bytes block):
+        pass
+
+    cdef object progressed(self, uint64_t n_done, uint64_t n_total):
+        pass
+
+    cdef object ended(self, bint is_connected):
+        pass
+
+    cdef object failed(self, object error):
+        pass
+
+
+cdef class Exchange(Watcher):
+    """Use: `Exchange(...)`, `begin()`; then the observer hears of everything, and `cancel()` ends it silently."""
+
+    def __cinit__(self, Loop loop, Pool pool, key, str host, int port, Request request, Sink sink, Observer observer,
+                  Options options):
+        self.loop, self.pool, self.key, self.host, self.port = loop, pool, key, host, port
+        self.request, self.sink, self.observer, self.options = request, sink, observer, options
+        self.n_to_send = PyBytes_GET_SIZE(request.head)
+        if request.body is not None:
+            self.n_to_send += PyBytes_GET_SIZE(request.body)
+        elif not request.is_chunked:
+            self.n_to_send += request.source_len
+
+    # -- a connection
+    cdef object begin(self):
+        cdef Connection connection = self.pool.take(self.key)
+        if self.options.total_ms and self.total_timer is None:
+            self.total_timer = self.loop.call_at(self.loop.now() + self.options.total_ms * NS_PER_MS, self.total_time_up)
+        if connection is not None:
+            self.use(connection, True)
+        else:
+            self.open()
+
+    cdef object open(self):
+        if self.options.connect_ms:
+            self.connect_timer = self.loop.call_at(self.loop.now() + self.options.connect_ms * NS_PER_MS, self.connect_time_up)
+        addresses = literal_address(self.host, self.port)
+        if addresses is None and self.host:
+            self.observer.looking_up()
+            if not self.over:
+                resolver.lookup(self.loop, self.host, self.port, self.looked_up)
+            return
+        self.observer.connecting()
+        if not self.over:
+            if addresses is None:
+                self.loop.call_soon(self.not_found)
+            else:
+                self.connector = Connector(self.loop, self.key, addresses, self.connected)
+
+    def looked_up(self, addresses, error):
+        if self.over:
+            return
+        if not addresses:
+            self.not_found()
+            return
+        self.observer.connecting()
+        if not self.over:
+            self.connector = Connector(self.loop, self.key, addresses, self.connected)
+
+    def not_found(self):
+        if not self.over:
+            self.fail(HostNotFound(f"Host {self.host} not found"))
+
+    def connected(self, Connection connection, int error):
+        self.connector = None
+        if connection is not None:
+            self.use(connection, False)
+        elif error == ECONNREFUSED or error == ETIMEDOUT:
+            self.fail(ConnectError("Connection refused (or timed out)"))
+        else:
+            self.fail(NetworkError(f"HTTP request failed: {strerror(error)}"))
+
+    cdef object use(self, Connection connection, bint reused):
+        if self.connect_timer is not None:
+            self.connect_timer.cancel()
+        self.connection, connection.watcher = connection, self
+        self.observer.sending()
+        if self.over or self.connection is not connection:
+            return
+        connection.expect_head(self.options.limits)
+        self.n_sent, self.stage = 0, SEND_HEAD
+        self.n_source_left = self.request.source_len
+        if self.options.transfer_ms or self.options.min_rate:
+            self.watch_the_clock()
+        self.send_next(reused)
+
+    # -- sending
+    cdef object send_next(self, bint check):
+        """Gives the connection what comes next, in as few calls as the recorded progress allows."""
+        cdef Request request = self.request
+        cdef bytes piece = None
+        if self.stage == SEND_HEAD:
+            piece = request.head
+            self.stage = SEND_BODY if request.body else SEND_SOURCE if request.source is not None else SEND_NOTHING
+            if self.stage == SEND_BODY and self.n_to_send <= JOINED_MAX:
+                piece, self.stage = piece + request.body, SEND_NOTHING
+            elif self.stage == SEND_SOURCE:
+                if not self.rewind():
+                    return
+        elif self.stage == SEND_BODY:
+            piece, self.stage = request.body, SEND_NOTHING
+        elif self.stage == SEND_SOURCE:
+            piece = self.next_block()
+            if self.over:
+                return
+        if piece:
+            self.connection.send(piece, check)
+
+    def rewind(self):
+        """Puts a source back to its start. False: the exchange has failed."""
+        source = self.request.source
+        try:
+            if hasattr(source, "seek") and (not hasattr(source, "seekable") or source.seekable()):
+                source.seek(0)
+            elif self.n_retries:
+                raise DeviceError("the body cannot be sent again: its device cannot seek")
+        except Exception as error:
+            self.fail(error if isinstance(error, DeviceError) else DeviceError(f"Error reading from device: {error}"))
+        return not self.over
+
+    cdef bytes next_block(self):
+        cdef bint chunked = self.request.is_chunked
+        cdef uint64_t n_wanted = SOURCE_BLOCK if chunked or self.n_source_left > SOURCE_BLOCK else self.n_source_left
+        if n_wanted == 0:
+            self.stage = SEND_NOTHING
+            return None
+        try:
+            block = bytes(self.request.source.read(n_wanted) or b"")
+        except Exception as error:
+            self.fail(DeviceError(f"Error reading from device: {error}"))
+            return None
+        if chunked:
+            if not block:
+                self.stage = SEND_NOTHING
+            block = b"%x\r\n%b\r\n" % (len(block), block)
+            self.n_to_send += len(block)
+            return block
+        if not block:
+            self.fail(DeviceError(f"Error reading from device: it ended {self.n_source_left} bytes early"))
+            return None
+        self.n_source_left -= len(block)
+        if self.n_source_left == 0:
+            self.stage = SEND_NOTHING
+        return block
+
+    cdef object on_sent(self, Connection connection, size_t n):
+        self.n_sent += n
+        self.sent_ns = self.loop.c.now_ns
+        self.observer.sent(self.n_sent, self.n_to_send)
+        if self.over or self.connection is not connection or self.stop_sending:
+            return
+        if connection.unsent() == 0:
+            self.send_next(False)
+
+    cdef object on_stale(self, Connection connection):
+        """The server closed it while it was idle, or sent what nobody asked for: nothing of this request was sent."""
+        self.connection = None
+        connection.close()
+        self.observer.lost()
+        if not self.over:
+            self.begin()
+
+    # -- the head
+    cdef bint tell_reading(self) except -1:
+        """Announces, once, that an answer comes; False: that was the end of it."""
+        if not self.reading_told:
+            self.reading_told = True
+            self.observer.reading()
+        return not self.over
+
+    cdef object on_first_bytes(self, Connection connection):
+        self.answer_begun = True
+        self.tell_reading()
+
+    cdef object on_head(self, Connection connection):
+        cdef qh_status status
+        self.answer_begun = True
+        while True:
+            status = connection.read_facts()
+            if qh_is_error(status) or connection.facts.status < 100 or connection.facts.major != 1:
+                self.fail_head(status)
+                return
+            block = connection.head_block()
+            if not is_valid_head(block, connection.facts.has_fold):
+                self.fail_head(status)
+                return
+            if connection.facts.status >= 200 or connection.facts.status == 101:
+                break
+            status = connection.skip_head()
+            self.observer.interim(block)
+            if status == QH_AGAIN:
+                self.tell_reading()
+                return
+            if qh_is_error(status):
+                self.fail_head(status)
+                return
+        self.begin_body(connection, block)
+
+    cdef object fail_head(self, qh_status status):
+        if self.tell_reading():
+            text = "Invalid HTTP response header"
+            if status == QH_E_NOT_HTTP:
+                text += ": the answer is not HTTP"
+            elif status == QH_E_HEAD_TOO_LARGE or status == QH_E_LINE_TOO_LONG or status == QH_E_TOO_MANY_FIELDS:
+                text += ": it is larger than the limits allow (Limits)"
+            self.fail(ProtocolError(text))
+
+    cdef object begin_body(self, Connection connection, bytes block):
+        cdef qh_status status
+        try:
+            self.framing = decide(self.request.is_head, connection.facts)
+        except ProtocolError as error:
+            if self.tell_reading():
+                self.fail(error)
+            return
+        self.keep_alive = keeps_alive(self.framing, connection.facts)
+        self.n_announced = connection.facts.length if self.framing == QH_FRAMING_LENGTH else 0
+        self.head_done = True
+        if connection.unsent() or self.stage != SEND_NOTHING:
+            self.stop_sending, self.keep_alive = True, False
+            connection.stop_sending()
+        status = connection.begin_body(self.framing, self.n_announced, self.options.limits, self.sink)
+        # From here on user code runs. The body goes on beside it if a slot turns the loop.
+        if not self.tell_reading():
+            return
+        self.observer.head_received(block)
+        if self.over:
+            return
+        if qh_is_error(status):
+            self.on_failed(connection, status, 0)
+        elif self.tell_progress() and status == QH_DONE:
+            self.finish()
+
+    # -- the body
+    cdef bint tell_progress(self) except -1:
+        """Hands on what has come; False: that was the end of it."""
+        cdef uint64_t n = self.connection.received()
+        if n == self.n_told:
+            return True
+        self.n_told = n
+        try:
+            self.sink.settle()
+        except DeviceError as error:
+            if not self.over:
+                self.fail(error)
+            return False
+        if not self.over:
+            self.observer.progressed(n, self.n_announced)
+        return not self.over
+
+    cdef object on_progress(self, Connection connection):
+        self.tell_progress()
+
+    cdef object on_full(self, Connection connection):
+        self.congested = not connection.more_room(self.n_announced)
+        if self.congested:
+            connection.pause(True)
+        if self.tell_progress() and self.congested:
+            self.resume()               # a device that took everything has made room at once
+
+    cdef object resume(self):
+        """The reader has taken something: goes on receiving if there is room."""
+        if self.congested and not self.over and self.connection.more_room(self.n_announced):
+            self.congested = False
+            self.connection.pause(False)
+
+    cdef object on_end(self, Connection connection, size_t n_surplus):
+        if n_surplus:
+            self.keep_alive = False
+        if self.tell_progress():
+            self.finish()
+
+    # -- the end
+    cdef object on_failed(self, Connection connection, qh_status status, int error):
+        cdef bint was_cut = status == QH_E_TRUNCATED or status == QH_E_RECEIVE or status == QH_E_SEND
+        if not self.head_done:
+            if not was_cut:
+                self.fail_head(status)
+            elif self.answer_begun:
+                self.fail(UnexpectedClose("Server closed connection unexpectedly"))
+            else:
+                self.lose(UnexpectedClose("Server closed connection unexpectedly"))
+        elif status == QH_E_SINK:
+            self.fail(DeviceError(f"Error writing response to device: {strerror(self.sink.c.error)}"))
+        elif not self.tell_progress_before(status):
+            return
+        elif was_cut and self.framing == QH_FRAMING_CLOSE:
+            self.fail(UnexpectedClose("Server closed connection unexpectedly"))
+        elif was_cut:
+            self.fail(Truncated("Wrong content length"))
+        else:
+            self.fail(BodyError("Invalid HTTP chunked body"))
+
+    def tell_progress_before(self, qh_status status):
+        """What came before a cut is good and is handed on; what came with bad framing in one piece is not."""
+        if status == QH_E_TRUNCATED or status == QH_E_RECEIVE:
+            return self.tell_progress()
+        return True
+
+    cdef object lose(self, error):
+        """The connection went before any byte of an answer: tries again where that cannot do harm."""
+        if not self.request.is_idempotent or self.n_retries == MAX_RETRIES:
+            self.fail(error)
+            return
+        self.n_retries += 1
+        self.connection.close()
+        self.connection = None
+        self.observer.lost()
+        if not self.over:
+            self.begin()
+
+    cdef object finish(self):
+        cdef Connection connection = self.connection
+        cdef bint reusable = self.keep_alive and connection.n_surplus == 0
+        self.leave()
+        if reusable:
+            connection.rest()
+            self.pool.put(connection)
+        else:
+            connection.close()
+        self.sink.finish()
+        self.observer.ended(reusable)
+
+    cdef object fail(self, error):
+        self.cancel()
+        self.observer.failed(error)
+
+    cpdef cancel(self):
+        """Ends it silently and closes its connection."""
+        cdef Connection connection = self.connection
+        if self.over:
+            return
+        if self.connector is not None:
+            self.connector.cancel()
+        self.leave()
+        if connection is not None:
+            connection.close()
+        self.sink.finish()
+
+    cdef object leave(self):
+        """Nothing more is told, and nothing that waits holds this exchange any longer."""
+        self.over = True
+        self.connection = self.connector = None
+        if self.connect_timer is not None:
+            self.connect_timer.cancel()
+        if self.transfer_timer is not None:
+            self.transfer_timer.cancel()
+        if self.total_timer is not None:
+            self.total_timer.cancel()
+        if self.rate_timer is not None:
+            self.rate_timer.cancel()
+
+    # -- limits of time
+    def connect_time_up(self):
+        if not self.over:
+            self.fail(ConnectError("Connection refused (or timed out)"))
+
+    def total_time_up(self):
+        if not self.over:
+            self.fail(TimeoutError(f"the request took longer than {self.options.total_ms} ms in all"))
+
+    cdef uint64_t n_moved(self):
+        return self.n_sent + (self.connection.received() if self.connection is not None else 0)
+
+    def watch_the_clock(self):
+        """Starts, or starts again on another connection, the limits that look at the traffic."""
+        now = self.loop.now()
+        self.sent_ns = now
+        if self.options.transfer_ms:
+            if self.transfer_timer is not None:
+                self.transfer_timer.cancel()
+            self.transfer_timer = self.loop.call_at(now + self.options.transfer_ms * NS_PER_MS, self.transfer_time_up)
+        if self.options.min_rate and self.options.rate_ms:
+            if self.rate_timer is not None:
+                self.rate_timer.cancel()
+            self.rate_mark = 0
+            self.rate_timer = self.loop.call_at(now + self.options.rate_ms * NS_PER_MS, self.rate_time_up)
+
+    def transfer_time_up(self):
+        """Looks, and comes back later, instead of being set anew by every byte."""
+        if self.over or self.connection is None:
+            return
+        limit_ns = self.options.transfer_ms * NS_PER_MS
+        now = self.loop.now()
+        heard = max(self.connection.last_heard(), self.sent_ns)
+        if self.congested:              # it is the reader who waits
+            heard = now
+        if now - heard >= limit_ns:
+            self.fail(TimeoutError(f"no byte came for {self.options.transfer_ms} ms"))
+        else:
+            self.transfer_timer = self.loop.call_at(heard + limit_ns, self.transfer_time_up)
+
+    def rate_time_up(self):
+        if self.over or self.connection is None:
+            return
+        moved, mark = self.n_moved(), self.rate_mark
+        self.rate_mark = moved
+        if not self.congested and (moved - mark) * 1000 < self.options.min_rate * self.options.rate_ms:
+            self.fail(TimeoutError(f"slower than {self.options.min_rate} bytes/s over {self.options.rate_ms} ms"))
+        else:
+            self.rate_timer = self.loop.call_at(self.loop.now() + self.options.rate_ms * NS_PER_MS, self.rate_time_up)

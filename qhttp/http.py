@@ -1,0 +1,218 @@
+"""QHttp: the Qt face. A thin class on the compiled queue; what is checked and named here is what Qt's users see."""
+from __future__ import annotations
+
+import warnings
+
+from qhttp.headers import QHttpRequestHeader
+from qhttp.network import ConnectionMode, Error, State
+from qhttp.protocol.request import check_fields, check_target
+from qhttp.request_queue import RequestQueue
+from qhttp import request_queue as _kinds
+
+
+def _checked_host(hostname):
+    if not isinstance(hostname, str):
+        raise TypeError(f"hostname must be str, not {type(hostname).__name__}")
+    if hostname.startswith("[") and hostname.endswith("]"):
+        hostname = hostname[1:-1]           # an IPv6 address as it stands in a URL
+    if any(c <= " " or c == "\x7f" or c in "/?#@\\[]" for c in hostname):
+        raise ValueError(f"hostname must be a name or an address alone, not {hostname[:80]!r}")
+    return hostname
+
+
+def _checked_port(port):
+    if isinstance(port, bool) or not isinstance(port, int):
+        raise TypeError(f"port must be int, not {type(port).__name__}")
+    if not 0 <= port <= 65535:
+        raise ValueError(f"port must be from 0 to 65535, not {port}")
+    return port
+
+
+def _checked_amount(name, value):
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be int, not {type(value).__name__}")
+    if not 0 <= value < 2**53:
+        raise ValueError(f"{name} must be 0 or more, not {value}")
+    return value
+
+
+def _checked_data(data):
+    """A body: bytes-like (copied where it could change), or a device with read()."""
+    if data is None or isinstance(data, bytes):
+        return data
+    if isinstance(data, (bytearray, memoryview)):
+        return bytes(data)
+    if callable(getattr(data, "read", None)):
+        if hasattr(data, "encoding"):
+            raise TypeError("data must be a binary file, this one gives text")
+        return data
+    raise TypeError(f"data must be bytes or have a read(n) method, not {type(data).__name__}")
+
+
+def _checked_destination(to):
+    if to is None:
+        return None
+    if hasattr(to, "encoding") or not callable(getattr(to, "write", None)):
+        raise TypeError(f"to must be a binary file or have a write(bytes) method, not {type(to).__name__}")
+    return to
+
+
+def _not_yet(what):
+    raise NotImplementedError(f"{what} is not part of this version of qhttp: plain HTTP/1.1 without a proxy or a user only")
+
+
+class QHttp(RequestQueue):
+    """Requests that are queued, return an id at once, and run one after the other on one connection (Qt 4: QHttp).
+
+    QHttp(), QHttp(parent), QHttp(hostname), QHttp(hostname, port), QHttp(hostname, mode, port=0), each with `parent=`.
+    Only a ConnectionMode member selects a mode; a plain int is a port. Everything that happens is told by signals
+    (`http.done.connect(slot)`):
+
+    requestStarted(id), requestFinished(id, error), done(error), stateChanged(State), responseHeaderReceived(header),
+    readyRead(header), dataReadProgress(done, total), dataSendProgress(done, total): body bytes, and bytes of the whole
+    request; total 0 where it is unknown.
+
+    Signals come while the loop of the thread turns that made the object: `qhttp.run()`, `waitForDone()`, or a foreign
+    loop (`qhttp.loop().dispatch()`). An object with requests stays alive until they are done.
+    """
+
+    State, Error, ConnectionMode = State, Error, ConnectionMode
+
+    def __init__(self, hostname=None, mode=None, port=None, parent=None):
+        if hostname is not None and not isinstance(hostname, str):      # QHttp(parent)
+            if mode is not None or port is not None or parent is not None:
+                raise TypeError(f"hostname must be str, not {type(hostname).__name__}")
+            hostname, parent = None, hostname
+        if mode is not None and not isinstance(mode, ConnectionMode):   # QHttp(hostname, port, parent)
+            if port is not None and not isinstance(port, int):
+                port, parent = None, port
+            if port is not None:
+                raise TypeError("mode must be a QHttp.ConnectionMode")
+            mode, port = None, mode
+        self._parent = parent
+        if hostname is not None:
+            if mode is ConnectionMode.ConnectionModeHttps:
+                _not_yet("https")
+            self._set_first_host(_checked_host(hostname), _checked_port(port or 0))
+        elif mode is not None or port is not None:
+            raise TypeError("hostname is missing")
+
+    def __repr__(self):
+        return f"<QHttp {self.state().name}, current request {self.currentId()}, {self.error().name}>"
+
+    def parent(self):
+        """The object given as parent, or None (Qt: QObject::parent)."""
+        return self._parent
+
+    # -- requests: each is queued and returns its id (int)
+    def setHost(self, hostname, mode=None, port=None):
+        """Queues the choice of the server for the requests after it: setHost(hostname, port=80) or setHost(hostname, mode,
+        port=0). Port 0 is the mode's own. Returns the request's id (Qt: QHttp::setHost)."""
+        if mode is not None and not isinstance(mode, ConnectionMode):
+            if port is not None:
+                raise TypeError("mode must be a QHttp.ConnectionMode")
+            mode, port = None, mode
+        if mode is ConnectionMode.ConnectionModeHttps:
+            _not_yet("https")
+        return self.add(_kinds.SET_HOST, _checked_host(hostname).encode(), port=_checked_port(port or 0))
+
+    def get(self, path, to=None):
+        """Queues a GET for `path` (str, percent-encoded). The body goes to the device `to`, else it is for readAll().
+
+        Returns the request's id. Raises ValueError for a path with blanks, line breaks or non-ASCII (Qt: QHttp::get).
+        """
+        return self.add(_kinds.GET, check_target(path) or self._root("get"), None, to if to is None else _checked_destination(to))
+
+    def head(self, path):
+        """Queues a HEAD for `path`; returns the request's id (Qt: QHttp::head)."""
+        return self.add(_kinds.HEAD, check_target(path) or self._root("head"))
+
+    def post(self, path, data, to=None):
+        """Queues a POST of `data`: bytes, or a binary file object or device with read(n), sent from its start.
+
+        Returns the request's id (Qt: QHttp::post).
+        """
+        return self.add(_kinds.POST, check_target(path) or self._root("post"), _checked_data(data), _checked_destination(to))
+
+    def request(self, header, data=None, to=None):
+        """Queues any request. The header is sent as given (no Host is added); only the body's length is ours.
+
+        Returns the request's id. Raises ValueError for a header that must not be sent: line breaks, a method or name
+        that is no token, a Transfer-Encoding, a Content-Length without data. An invalid header object ends the request
+        with UnknownError (Qt: QHttp::request).
+        """
+        if not isinstance(header, QHttpRequestHeader):
+            raise TypeError(f"header must be a QHttpRequestHeader, not {type(header).__name__}")
+        data, header, target = _checked_data(data), QHttpRequestHeader(header), b"/"
+        if header.isValid():
+            check_fields(header.method(), header.values(), data is not None)
+            if (header.majorVersion(), header.minorVersion()) not in ((1, 0), (1, 1)):
+                raise ValueError("header has a version other than 1.0 and 1.1")
+            target = check_target(header.path()) or self._root("request")
+        return self.add(_kinds.REQUEST, target, data, _checked_destination(to), header)
+
+    def close(self):
+        """Queues the closing of a kept connection; returns the request's id (Qt: QHttp::close)."""
+        return self.add(_kinds.CLOSE, b"")
+
+    closeConnection = close
+
+    @staticmethod
+    def _root(method):
+        warnings.warn(f"QHttp: empty path requested is invalid -- using '/' ({method})", stacklevel=3)
+        return b"/"
+
+    # -- limits of time and size: for the requests that start afterwards
+    def setConnectTimeout(self, msecs):
+        """Limits looking up and connecting to so many milliseconds (int; 0: no limit; 30000 at first)."""
+        self._options.connect_ms = _checked_amount("msecs", msecs)
+
+    def setTransferTimeout(self, msecs):
+        """Ends a request on whose connection no byte comes for so many milliseconds (int; 0, as at first: never).
+
+        Qt 6: QNetworkRequest::setTransferTimeout.
+        """
+        self._options.transfer_ms = _checked_amount("msecs", msecs)
+
+    def setTotalTimeout(self, msecs):
+        """Ends a request that takes longer than so many milliseconds from its start (int; 0, as at first: never)."""
+        self._options.total_ms = _checked_amount("msecs", msecs)
+
+    def setMinimumRate(self, bytes_per_second, over_ms=10000):
+        """Ends a request slower than so many bytes a second, measured over each `over_ms` milliseconds (0: never)."""
+        self._options.min_rate = _checked_amount("bytes_per_second", bytes_per_second)
+        self._options.rate_ms = _checked_amount("over_ms", over_ms)
+
+    def setReadBufferSize(self, size):
+        """Stops receiving while `size` bytes or more are unread (int; 0, as at first: never). Qt 6: QNetworkReply."""
+        self._set_read_buffer_size(_checked_amount("size", size))
+
+    def setLimits(self, limits):
+        """Sets the bounds on what a server may make us hold: a qhttp.Limits."""
+        from qhttp._core import Limits
+        if not isinstance(limits, Limits):
+            raise TypeError(f"limits must be a qhttp.Limits, not {type(limits).__name__}")
+        self._options.limits = limits
+
+    # -- not there yet: the names, so that nobody looks for them in vain
+    def setUser(self, username, password=""):
+        """Not in this version; raises NotImplementedError."""
+        _not_yet("authentication (setUser)")
+
+    def setProxy(self, *args, **kwargs):
+        """Not in this version; raises NotImplementedError."""
+        _not_yet("a proxy (setProxy)")
+
+    def setSocket(self, socket):
+        """Not in this version; raises NotImplementedError."""
+        _not_yet("a socket of one's own (setSocket)")
+
+    def ignoreSslErrors(self):
+        """Not in this version; raises NotImplementedError."""
+        _not_yet("https (ignoreSslErrors)")
+
+
+for _enum in (State, Error, ConnectionMode):        # QHttp.NoError beside QHttp.Error.NoError, as in C++
+    for _member in _enum:
+        setattr(QHttp, _member.name, _member)
+del _enum, _member

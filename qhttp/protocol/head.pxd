@@ -1,0 +1,3 @@
+cdef object _parser, _upgrade, _no_callbacks
+cdef object _load()
+cpdef bint is_valid_head(bytes block, bint has_fold) except -1

@@ -1,0 +1,91 @@
+"""The bytes of a request's head (RFC 9112 section 3). Nothing that could be read as more, or other, than one request gets out.
+
+Raises ValueError that names the argument and says what is wrong with it, before anything is sent.
+"""
+_TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))      # what may be sent again by itself
+
+
+def check_target(path):
+    """`path` as bytes for the request line; visible ASCII and nothing else, so that it cannot end the line.
+
+    str or bytes, as QUrl.toPercentEncoding gives it. Raises TypeError and ValueError.
+    """
+    if isinstance(path, str):
+        if not path.isascii():
+            raise ValueError(f"path has characters outside ASCII: percent-encode them first: {path[:80]!r}")
+        target = path.encode("ascii")
+    elif isinstance(path, (bytes, bytearray)):
+        target = bytes(path)
+    else:
+        raise TypeError(f"path must be str, not {type(path).__name__}")
+    for byte in target:
+        if byte <= 32 or byte >= 127:
+            raise ValueError(f"path has a blank, a control character or a byte above 126: percent-encode it first: {path[:80]!r}")
+    return target
+
+
+def simple_head(method, target, host, body_len):
+    """The head of get(), head() and post(), as the original sends it. `body_len` -1: no body; -2: chunked."""
+    if body_len == -1:
+        return b"%b %b HTTP/1.1\r\nConnection: Keep-Alive\r\nHost: %b\r\n\r\n" % (method, target, host)
+    if body_len == -2:
+        return (b"%b %b HTTP/1.1\r\nConnection: Keep-Alive\r\nHost: %b\r\nTransfer-Encoding: chunked\r\n\r\n"
+                % (method, target, host))
+    return (b"%b %b HTTP/1.1\r\nConnection: Keep-Alive\r\nHost: %b\r\ncontent-length: %d\r\n\r\n"
+            % (method, target, host, body_len))
+
+
+def check_fields(method, fields, has_body):
+    """Refuses a method, or (name, value) pairs, that must not be sent; raises ValueError.
+
+    The framing is ours: a Transfer-Encoding, two Content-Length fields that differ, or one that announces a body
+    where none is given, are refused. One Content-Length beside a body is let pass and replaced.
+    """
+    if not method or not _TOKEN.issuperset(method.encode("utf-8")):
+        raise ValueError(f"header has a method that is no token (RFC 9110 section 9.1): {method[:40]!r}")
+    if method == "CONNECT":
+        raise ValueError("header has the method CONNECT: tunnels are made by setProxy, not by request")
+    lengths = []
+    for name, value in fields:
+        if not name or not _TOKEN.issuperset(name.encode("utf-8")):
+            raise ValueError(f"header has a field name that is no token (RFC 9110 section 5.1): {name[:40]!r}")
+        try:
+            data = value.encode("latin-1")
+        except UnicodeEncodeError:
+            raise ValueError(f"header has a value of {name} outside Latin-1: encode it first") from None
+        for byte in data:
+            if byte < 32 and byte != 9 or byte == 127:
+                raise ValueError(f"header has a line break or control character in the value of {name}")
+        lower = name.lower()
+        if lower == "transfer-encoding":
+            raise ValueError("header must not have Transfer-Encoding: the framing of the body is not the caller's")
+        if lower == "content-length":
+            lengths.append(value.strip())
+    if len(set(lengths)) > 1:
+        raise ValueError("header has several Content-Length fields that differ")
+    if lengths and not has_body and lengths[0].lstrip("0"):
+        raise ValueError("header has a Content-Length, but no data is given")
+
+
+def full_head(method, target, minor, fields, body_len):
+    """The head of request(): the fields as given; the body's own length replaces the first Content-Length in place.
+
+    `body_len` as in simple_head. What is given has been through check_target and check_fields.
+    """
+    lines = [b"%b %b HTTP/1.%d" % (method, target, minor)]
+    length_given = False
+    for name, value in fields:
+        if name.lower() == "content-length":
+            if length_given or body_len == -2:
+                continue
+            length_given = True
+            if body_len >= 0:
+                value = str(body_len)
+        lines.append(name.encode("ascii") + b": " + value.encode("latin-1"))
+    if body_len >= 0 and not length_given:
+        lines.append(b"content-length: %d" % body_len)
+    elif body_len == -2:
+        lines.append(b"Transfer-Encoding: chunked")
+    lines.append(b"\r\n")
+    return b"\r\n".join(lines)

@@ -1,0 +1,471 @@
+"""The queue behind QHttp: requests one after the other, in the order and with the signals of Qt's class.
+
+What a turn of the loop brings is either about the running exchange (the Observer's methods) or was put off to a later
+turn (run_deferred). A slot may abort, queue, close or turn the loop at any emit; so each step is complete before it is
+told, and goes on afterwards only if the same entry is still running.
+
+    add -> (next turn) pump: start -> requestStarted -> exchange -> ended -> (next turn) finish -> requestFinished -> pump
+                                                        failed | abort -> fail -> requestFinished(True), done(True)
+"""
+from cpython.unicode cimport PyUnicode_DecodeLatin1
+from libc.stdint cimport int64_t, uint64_t
+
+from qhttp._core cimport Loop, Sink, current_loop
+from qhttp._signal cimport Signal
+from qhttp._sinks cimport Memory
+from qhttp.engine.exchange cimport Exchange, Observer, Options, Request
+from qhttp.engine.pool cimport Pool
+from qhttp.protocol.request cimport full_head, simple_head
+
+from _collections import deque
+
+from qhttp._sinks import make_sink
+from qhttp.errors import DeviceError, RequestError
+from qhttp.headers import QHttpRequestHeader, QHttpResponseHeader
+from qhttp.network import Error, State
+from qhttp.protocol.request import IDEMPOTENT
+
+cpdef enum:                     # kinds of entries
+    SET_HOST
+    CLOSE
+    GET
+    HEAD
+    POST
+    REQUEST
+
+cdef enum:                      # State
+    UNCONNECTED
+    HOST_LOOKUP
+    CONNECTING
+    SENDING
+    READING
+    CONNECTED
+    CLOSING
+
+cdef enum:                      # Error
+    NO_ERROR
+    UNKNOWN_ERROR
+    ABORTED = 7
+
+cdef tuple STATES = tuple(State)
+cdef tuple ERRORS = tuple(Error)
+cdef str NO_ERROR_TEXT = "Unknown error"        # what the original says when there is none
+cdef int64_t last_id = 0                        # one counter for all objects of the process
+cdef dict METHODS = {GET: b"GET", HEAD: b"HEAD", POST: b"POST"}
+
+
+cdef class Entry:
+    pass
+
+
+cdef class RequestQueue(Observer):
+    def __cinit__(self, *args, **kwargs):
+        self.requestStarted = Signal("requestStarted", 1)
+        self.requestFinished = Signal("requestFinished", 2)
+        self.done = Signal("done", 1)
+        self.stateChanged = Signal("stateChanged", 1)
+        self.responseHeaderReceived = Signal("responseHeaderReceived", 1)
+        self.readyRead = Signal("readyRead", 1)
+        self.dataReadProgress = Signal("dataReadProgress", 2)
+        self.dataSendProgress = Signal("dataSendProgress", 2)
+        self.authenticationRequired = Signal("authenticationRequired", 3)
+        self.proxyAuthenticationRequired = Signal("proxyAuthenticationRequired", 2)
+        self.sslErrors = Signal("sslErrors", 1)
+        self.loop = current_loop()
+        self.pool = Pool(1, self)
+        self.options = Options()
+        self.memory = Memory()
+        self.entries = deque()
+        self.error_text = NO_ERROR_TEXT
+
+    # -- emits, state
+    cdef object emit(self, Signal signal, tuple args):
+        error = signal.fire(args)
+        if error is not None:
+            self.loop.note_error(error)
+
+    cdef object set_state(self, int state):
+        if state == self.state_now:
+            return
+        self.state_now = state
+        if self.stateChanged.slots is not None:
+            self.emit(self.stateChanged, (STATES[state],))
+
+    cdef object set_host(self, str host, int port):
+        """The server for the requests that start from now on. An open connection to it is used again, no other."""
+        self.host, self.port = host, port if port else 80
+        name = f"[{host}]" if ":" in host else host
+        name = name if self.port == 80 else f"{name}:{self.port}"
+        self.host_field = name.encode("idna" if not name.isascii() else "ascii")
+        self.key = ("http", host, self.port)
+
+    def _set_first_host(self, str host, int port):
+        self.set_host(host, port)
+
+    @property
+    def _options(self):
+        return self.options
+
+    def _set_read_buffer_size(self, size):
+        self.loop.check()
+        self.memory.limit = size
+        if self.exchange is not None:
+            self.exchange.resume()
+
+    # -- the queue
+    cpdef int64_t add(self, int kind, bytes target, object data=None, object to=None, object header=None,
+                      int port=0) except -1:
+        """Queues a request and returns its id; the first of a batch starts in the next turn."""
+        global last_id
+        cdef Entry entry = Entry.__new__(Entry)
+        self.loop.check()
+        last_id += 1
+        entry.id, entry.kind, entry.target, entry.port = last_id, kind, target, port
+        entry.data, entry.to, entry.header = data, to, header
+        self.entries.append(entry)
+        if len(self.entries) == 1:
+            self.loop.keep(self)
+            self.loop.schedule(self)
+        return entry.id
+
+    cdef bint is_pending(self):
+        return self.scheduled or bool(self.entries)
+
+    cdef object run_deferred(self):
+        if self.unconnected_due:
+            self.unconnected_due = False
+            self.set_state(UNCONNECTED)
+        if self.finish_due:
+            self.finish_due = False
+            self.finish()
+        if self.deletion_due:
+            self.deletion_due = False
+            self.delete_now()
+        self.pump()
+
+    cdef object pump(self):
+        """Starts entries until one has to wait for the network. Not recursive: the queue may be long."""
+        if self.in_pump:
+            return
+        self.in_pump = True
+        try:
+            while self.entries and self.running is None and not self.failing and self.loop.error is None:
+                self.start(self.entries[0])
+        finally:
+            self.in_pump = False
+        if self.entries and self.running is None:       # a slot has raised: run() tells, and comes back
+            self.loop.schedule(self)
+
+    cdef object start(self, Entry entry):
+        self.running, self.exchange = entry, None
+        self.n_started += 1
+        self.error_now, self.error_text = NO_ERROR, NO_ERROR_TEXT
+        self.memory.discard()
+        if self.requestStarted.slots is not None:
+            self.emit(self.requestStarted, (entry.id,))
+            if self.running is not entry:
+                return
+        if entry.kind == SET_HOST:
+            self.set_host(entry.target.decode("utf-8"), entry.port)
+            self.finish()
+        elif entry.kind == CLOSE:
+            if self.pool.close():
+                self.set_state(CLOSING)
+                if self.running is entry:
+                    self.set_state(UNCONNECTED)
+            if self.running is entry:
+                self.finish()
+        else:
+            self.start_exchange(entry)
+
+    cdef object start_exchange(self, Entry entry):
+        cdef Sink sink = self.memory
+        if self.host is None:
+            self.fail(UNKNOWN_ERROR, "No server set to connect to")
+            return
+        try:
+            if entry.to is not None:
+                sink = make_sink(entry.to)
+            request = self.make_request(entry)
+        except (DeviceError, RequestError) as error:
+            self.fail(UNKNOWN_ERROR, str(error))
+            return
+        self.exchange = Exchange(self.loop, self.pool, self.key, self.host, self.port, request, sink, self, self.options)
+        self.exchange.begin()
+
+    cdef Request make_request(self, Entry entry):
+        cdef Request request = Request.__new__(Request)
+        cdef long long body_len = -1
+        if entry.data is not None:
+            if isinstance(entry.data, bytes):
+                request.body = entry.data
+                body_len = len(<bytes>entry.data)
+            else:
+                request.source = entry.data
+                body_len = source_length(entry.data)
+                request.is_chunked = body_len == -2
+                request.source_len = 0 if request.is_chunked else body_len
+        if entry.header is None:
+            method = <bytes>METHODS[entry.kind]
+            request.is_head, request.is_idempotent = entry.kind == HEAD, entry.kind != POST
+            request.head = simple_head(method, entry.target, self.host_field, body_len)
+        else:
+            if not entry.header.isValid():
+                raise RequestError("the request header is not valid: set a method and a path (setRequest)")
+            method = entry.header.method()
+            request.is_head, request.is_idempotent = method == "HEAD", method in IDEMPOTENT
+            request.head = full_head(method.encode("ascii"), entry.target, entry.header.minorVersion(), entry.header.values(),
+                                     body_len)
+        return request
+
+    cdef object finish(self):
+        """The running entry is done, without an error."""
+        cdef Entry entry = self.running
+        if entry is None:
+            return
+        self.exchange = None
+        self.finishing = True
+        if self.requestFinished.slots is not None:
+            self.emit(self.requestFinished, (entry.id, False))
+        if self.running is not entry:
+            return                      # aborted in that slot
+        self.finishing = False
+        self.running = None
+        self.entries.popleft()
+        if self.entries:
+            self.pump()
+        else:
+            self.loop.let_go(self)
+            if self.done.slots is not None:
+                self.emit(self.done, (False,))
+
+    cdef object fail(self, int error, str text):
+        """Ends the batch: the first entry fails, the others vanish without a signal, and the connection is closed."""
+        cdef Entry entry = self.entries[0]
+        cdef int state = self.state_now
+        cdef uint64_t n_started = self.n_started
+        if self.failing:
+            return                      # abort() inside requestFinished(id, True)
+        self.failing = True
+        self.finish_due = False
+        self.error_now, self.error_text = error, text
+        if self.exchange is not None:
+            self.exchange.cancel()
+        self.exchange = None
+        if not self.finishing:
+            self.running = entry        # current while it is told, as ever
+            self.emit(self.requestFinished, (entry.id, True))
+        self.entries.clear()
+        self.running = None
+        self.finishing = self.failing = False
+        self.loop.let_go(self)
+        self.emit(self.done, (True,))
+        if self.n_started != n_started:
+            return                      # a slot has turned the loop and begun something new
+        self.pool.close()
+        if state == UNCONNECTED:
+            return
+        if error == ABORTED:
+            self.set_state(CLOSING)
+            self.unconnected_due = True
+            self.loop.schedule(self)
+            return
+        if state != HOST_LOOKUP and state != CONNECTING:
+            self.set_state(CLOSING)
+        if self.n_started == n_started:
+            self.set_state(UNCONNECTED)
+
+    # -- what the exchange tells
+    cdef object looking_up(self):
+        self.set_state(HOST_LOOKUP)
+
+    cdef object connecting(self):
+        self.set_state(CONNECTING)
+
+    cdef object sending(self):
+        self.set_state(SENDING)
+
+    cdef object sent(self, uint64_t n_done, uint64_t n_total):
+        if self.dataSendProgress.slots is not None:
+            self.emit(self.dataSendProgress, (n_done, n_total))
+
+    cdef object lost(self):
+        cdef Entry entry = self.running
+        self.set_state(CLOSING)
+        if self.running is entry:
+            self.set_state(UNCONNECTED)
+
+    cdef object reading(self):
+        self.set_state(READING)
+
+    cdef object interim(self, bytes block):
+        self.head_block, self.response = block, None
+
+    cdef object head_received(self, bytes block):
+        self.head_block, self.response = block, None
+        if self.responseHeaderReceived.slots is not None:
+            self.emit(self.responseHeaderReceived, (self.current_response(),))
+
+    cdef object progressed(self, uint64_t n_done, uint64_t n_total):
+        cdef Exchange exchange = self.exchange
+        if self.dataReadProgress.slots is not None:
+            self.emit(self.dataReadProgress, (n_done, n_total))
+        if self.readyRead.slots is not None and self.exchange is exchange and self.running.to is None:
+            self.emit(self.readyRead, (self.current_response(),))
+
+    cdef object ended(self, bint is_connected):
+        cdef Entry entry = self.running
+        self.exchange = None
+        if is_connected:
+            self.set_state(CONNECTED)
+        else:
+            self.set_state(CLOSING)
+            if self.running is entry:
+                self.set_state(UNCONNECTED)
+        if self.running is entry:
+            self.finish_due = True
+            self.loop.schedule(self)
+
+    cdef object failed(self, object error):
+        self.exchange = None
+        self.fail(Error[error.qt_name], str(error))
+
+    def connection_lost(self, connection):
+        """The idle connection has ended by itself (the pool tells)."""
+        cdef uint64_t n_started = self.n_started
+        if self.state_now == CONNECTED:
+            self.set_state(CLOSING)
+            if self.n_started == n_started:
+                self.set_state(UNCONNECTED)
+
+    cdef object current_response(self):
+        if self.response is None:
+            self.response = QHttpResponseHeader._from_block(self.head_block) if self.head_block else QHttpResponseHeader()
+        return self.response
+
+    # -- the part of the face that needs no more than this
+    def abort(self):
+        """Ends the current request and drops all others (Qt: QHttp::abort).
+
+        requestFinished(id, True) and done(True) are emitted with the error Aborted, the connection is closed. Without
+        a request nothing happens; the connection stays.
+        """
+        self.loop.check()
+        if self.entries:
+            self.fail(ABORTED, "Request aborted")
+
+    def clearPendingRequests(self):
+        """Drops the requests that wait; the first of the queue stays, started or not (Qt: QHttp::clearPendingRequests)."""
+        self.loop.check()
+        while len(self.entries) > 1:
+            self.entries.pop()
+
+    def hasPendingRequests(self):
+        """Whether requests wait behind the current one: bool (Qt: QHttp::hasPendingRequests)."""
+        return len(self.entries) > 1
+
+    def currentId(self):
+        """The id of the current request, 0 where there is none: int (Qt: QHttp::currentId)."""
+        return (<Entry>self.entries[0]).id if self.entries else 0
+
+    def currentRequest(self):
+        """The QHttpRequestHeader of the current request; an invalid one for setHost, close and when idle
+        (Qt: QHttp::currentRequest)."""
+        cdef Entry entry = self.entries[0] if self.entries else None
+        if entry is None or entry.kind < GET:
+            return QHttpRequestHeader()
+        if entry.header is not None:
+            return QHttpRequestHeader(entry.header)
+        header = QHttpRequestHeader(METHODS[entry.kind].decode(), entry.target.decode())
+        header.setValue("Connection", "Keep-Alive")
+        if self.exchange is not None or self.finish_due or self.finishing:
+            header.setValue("Host", PyUnicode_DecodeLatin1(self.host_field, len(self.host_field), NULL))
+        return header
+
+    def currentSourceDevice(self):
+        """The device that the current request's body comes from, or None (Qt: QHttp::currentSourceDevice)."""
+        cdef Entry entry = self.entries[0] if self.entries else None
+        return None if entry is None or isinstance(entry.data, bytes) else entry.data
+
+    def currentDestinationDevice(self):
+        """The device that the current answer's body goes to, or None (Qt: QHttp::currentDestinationDevice)."""
+        return (<Entry>self.entries[0]).to if self.entries else None
+
+    def lastResponse(self):
+        """The QHttpResponseHeader received last, interim ones included; invalid before the first (Qt: QHttp::lastResponse)."""
+        return QHttpResponseHeader(self.current_response())
+
+    def state(self):
+        """QHttp.State (Qt: QHttp::state)."""
+        return STATES[self.state_now]
+
+    def error(self):
+        """QHttp.Error of the last request; NoError again when one starts (Qt: QHttp::error)."""
+        return ERRORS[self.error_now]
+
+    def errorString(self):
+        """The last error in words: str; "Unknown error" where there was none, as in Qt (Qt: QHttp::errorString)."""
+        return self.error_text
+
+    def bytesAvailable(self):
+        """Body bytes that can be read now: int (Qt: QHttp::bytesAvailable)."""
+        return self.memory.available()
+
+    def read(self, maxlen):
+        """Takes at most `maxlen` body bytes: bytes, empty where none are there (Qt: QHttp::read).
+
+        Raises ValueError for a negative number.
+        """
+        if not isinstance(maxlen, int):
+            raise TypeError(f"maxlen must be int, not {type(maxlen).__name__}")
+        if maxlen < 0:
+            raise ValueError(f"maxlen must be 0 or more, not {maxlen}")
+        self.loop.check()
+        data = self.memory.take(min(maxlen, self.memory.available()))
+        if self.exchange is not None:
+            self.exchange.resume()
+        return data
+
+    def readAll(self):
+        """Takes all body bytes that are there: bytes (Qt: QHttp::readAll)."""
+        self.loop.check()
+        data = self.memory.take(self.memory.available())
+        if self.exchange is not None:
+            self.exchange.resume()
+        return data
+
+    def waitForDone(self, msecs=None):
+        """Turns the loop until this object has no request left, at most `msecs` milliseconds (int; None: for ever).
+
+        True where nothing is left. May be called inside a slot. Raises what `qhttp.run()` raises.
+        """
+        self.loop.check()
+        return self.loop.run_while(self, msecs)
+
+    def deleteLater(self):
+        """Aborts in the next turn, closes the connection, and disconnects all slots (Qt: QObject::deleteLater)."""
+        self.loop.check()
+        self.deletion_due = True
+        self.loop.schedule(self)
+
+    def delete_now(self):
+        if self.entries:
+            self.fail(ABORTED, "Request aborted")
+        elif self.pool.close():
+            self.set_state(CLOSING)
+            self.set_state(UNCONNECTED)
+        for signal in (self.requestStarted, self.requestFinished, self.done, self.stateChanged, self.responseHeaderReceived,
+                       self.readyRead, self.dataReadProgress, self.dataSendProgress):
+            signal.disconnect()
+
+
+cdef long long source_length(object source) except -3:
+    """Bytes that a source will give: its size(), else its seekable end, else -2: unknown. Raises DeviceError."""
+    try:
+        if callable(getattr(source, "size", None)):
+            return source.size()
+        if hasattr(source, "seek") and (not hasattr(source, "seekable") or source.seekable()):
+            return source.seek(0, 2)
+    except Exception as error:
+        raise DeviceError(f"Error reading from device: {error}") from error
+    return -2

@@ -1,0 +1,31 @@
+"""Builds the compiled floors. What else there is to say about the package stands in pyproject.toml."""
+import os
+import sys
+from glob import glob
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+if not sys.platform.startswith("linux"):
+    sys.exit("qhttp is for Linux: its poller is epoll. src_c/poller.h is the seam where another one would go in.")
+
+KERNELS = sorted(glob("src_c/*.c"))
+HEADERS = sorted(glob("src_c/*.h"))
+FLAGS = os.environ.get("QHTTP_CFLAGS", "-O2 -g0").split()       # `make sanitize` has others
+LINK_FLAGS = os.environ.get("QHTTP_LDFLAGS", "").split()
+
+
+def extension(name, *c_sources):
+    source = f"qhttp/{name.replace('.', '/')}"
+    source += ".pyx" if os.path.exists(source + ".pyx") else ".py"
+    return Extension(f"qhttp.{name}", [source, *c_sources], include_dirs=["src_c"], depends=HEADERS,
+                     extra_compile_args=["-std=c11", "-fvisibility=hidden", *FLAGS], extra_link_args=LINK_FLAGS)
+
+
+setup(ext_modules=cythonize(
+    [extension("_core", *KERNELS), extension("_sinks", "src_c/sink.c"),
+     *(extension(name) for name in ("_signal", "protocol.head", "protocol.framing", "protocol.request", "engine.pool",
+                                    "engine.connect", "engine.exchange", "request_queue"))],
+    compiler_directives={"language_level": 3, "binding": True, "embedsignature": False, "always_allow_keywords": True},
+    build_dir="build/cython",
+))

@@ -1,0 +1,163 @@
+/* chunked.c: see chunked.h, whose grammar this follows state by state. Data moves by memmove; only the
+ * bytes of the framing itself are looked at one at a time. */
+#include "chunked.h"
+
+#include <string.h>
+
+#include "fields.h"
+
+static int hex_value(unsigned char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool is_blank(unsigned char c) { return c == ' ' || c == '\t'; }
+/* Visible, blank or obs-text: all that may stand in an extension or a trailer value. */
+static bool is_text(unsigned char c) { return c >= 0x20 ? c != 0x7f : c == '\t'; }
+
+/* The byte after the last digit of a chunk size; false where it may not follow. */
+static bool end_size(qh_chunked *chunked, unsigned char c)
+{
+    if (c == '\r')
+        chunked->state = QH_CHUNK_SIZE_LF;
+    else if (c == ';')
+        chunked->state = QH_CHUNK_EXTENSION;
+    else if (is_blank(c))
+        chunked->state = QH_CHUNK_BLANK;
+    else
+        return false;
+    return true;
+}
+
+/* One byte of framing: everything but chunk data. */
+static qh_status step(qh_chunked *chunked, unsigned char c, const qh_chunk_limits *limits)
+{
+    int digit;
+    switch (chunked->state) {
+    case QH_CHUNK_SIZE_FIRST:
+        if ((digit = hex_value(c)) < 0)
+            return QH_E_CHUNK_SIZE;
+        chunked->left = (uint64_t)digit;
+        chunked->state = QH_CHUNK_SIZE;
+        return QH_AGAIN;
+
+    case QH_CHUNK_SIZE:
+        if ((digit = hex_value(c)) >= 0) {
+            if (chunked->left == 0 && ++chunked->n_extension > limits->extension_cap)
+                return QH_E_CHUNK_EXTENSION; /* endless zeros */
+            if (chunked->left > limits->size_cap >> 4)
+                return QH_E_CHUNK_TOO_LARGE;
+            chunked->left = chunked->left << 4 | (uint64_t)digit;
+            if (chunked->left > limits->size_cap)
+                return QH_E_CHUNK_TOO_LARGE;
+            return QH_AGAIN;
+        }
+        if (!end_size(chunked, c))
+            return QH_E_CHUNK_SIZE;
+        break;
+
+    case QH_CHUNK_BLANK:
+        if (!end_size(chunked, c))
+            return QH_E_CHUNK_SIZE;
+        break;
+
+    case QH_CHUNK_EXTENSION:
+        if (c == '\r')
+            chunked->state = QH_CHUNK_SIZE_LF;
+        else if (!is_text(c))
+            return QH_E_CHUNK_EXTENSION;
+        break;
+
+    case QH_CHUNK_SIZE_LF:
+        if (c != '\n')
+            return QH_E_CHUNK_SIZE;
+        chunked->state = chunked->left ? QH_CHUNK_DATA : QH_CHUNK_TRAILER_FIRST;
+        return QH_AGAIN;
+
+    case QH_CHUNK_DATA_CR:
+        if (c != '\r')
+            return QH_E_CHUNK_END;
+        chunked->state = QH_CHUNK_DATA_LF;
+        return QH_AGAIN;
+
+    case QH_CHUNK_DATA_LF:
+        if (c != '\n')
+            return QH_E_CHUNK_END;
+        chunked->state = QH_CHUNK_SIZE_FIRST;
+        return QH_AGAIN;
+
+    case QH_CHUNK_TRAILER_FIRST:
+        if (c == '\r') {
+            chunked->state = QH_CHUNK_END_LF;
+            return QH_AGAIN;
+        }
+        if (!qh_is_tchar[c])
+            return QH_E_TRAILER;
+        chunked->state = QH_CHUNK_TRAILER_NAME;
+        break;
+
+    case QH_CHUNK_TRAILER_NAME:
+        if (c == ':')
+            chunked->state = QH_CHUNK_TRAILER_VALUE;
+        else if (!qh_is_tchar[c])
+            return QH_E_TRAILER;
+        break;
+
+    case QH_CHUNK_TRAILER_VALUE:
+        if (c == '\r')
+            chunked->state = QH_CHUNK_TRAILER_LF;
+        else if (!is_text(c))
+            return QH_E_TRAILER;
+        break;
+
+    case QH_CHUNK_TRAILER_LF:
+        if (c != '\n')
+            return QH_E_TRAILER;
+        chunked->state = QH_CHUNK_TRAILER_FIRST;
+        break;
+
+    case QH_CHUNK_END_LF:
+        if (c != '\n')
+            return QH_E_TRAILER;
+        chunked->state = QH_CHUNK_FINISHED;
+        return QH_DONE;
+
+    case QH_CHUNK_DATA:
+    case QH_CHUNK_FINISHED:
+        return QH_DONE; /* not framing: the caller never comes here */
+    }
+    /* What was read is an extension, a blank or a trailer: it counts against its bound. */
+    if (chunked->state >= QH_CHUNK_TRAILER_FIRST)
+        return ++chunked->n_trailer > limits->trailer_cap ? QH_E_TRAILERS_TOO_LARGE : QH_AGAIN;
+    if (chunked->state != QH_CHUNK_SIZE_LF && ++chunked->n_extension > limits->extension_cap)
+        return QH_E_CHUNK_EXTENSION;
+    return QH_AGAIN;
+}
+
+qh_status qh_chunked_decode(qh_chunked *chunked, char *data, size_t len, const qh_chunk_limits *limits,
+                            size_t *used, size_t *data_len)
+{
+    size_t at = 0, kept = 0;
+    qh_status status = chunked->state == QH_CHUNK_FINISHED ? QH_DONE : QH_AGAIN;
+
+    while (at < len && status == QH_AGAIN) {
+        if (chunked->state == QH_CHUNK_DATA) {
+            size_t n = len - at < chunked->left ? len - at : (size_t)chunked->left;
+            if (at != kept)
+                memmove(data + kept, data + at, n);
+            at += n;
+            kept += n;
+            if ((chunked->left -= n) == 0)
+                chunked->state = QH_CHUNK_DATA_CR;
+            continue;
+        }
+        status = step(chunked, (unsigned char)data[at], limits);
+        at += !qh_is_error(status);
+    }
+    *used = at;
+    *data_len = kept;
+    return status;
+}

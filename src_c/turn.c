@@ -1,0 +1,110 @@
+/* turn.c: the loop's part of turn.h: what it owns, its ring of events, and the turn itself. */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <time.h>
+
+#include "turn_internal.h"
+
+enum { READY_CAP = 256 };
+#define ARENA_MIN ((size_t)16 << 10) /* less room than this: the turn ends, the ring is emptied first */
+#define SCRATCH_CAP ((size_t)1 << 20)
+
+static uint64_t monotonic_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+int qh_loop_open(qh_loop *loop)
+{
+    *loop = (qh_loop){0};
+    if (qh_poller_open(&loop->poller) < 0)
+        return -1;
+    loop->ring = malloc(QH_RING_CAP * sizeof *loop->ring);
+    loop->arena = malloc(QH_ARENA_CAP);
+    loop->scratch = (qh_scratch){malloc(SCRATCH_CAP), SCRATCH_CAP};
+    if (loop->ring && loop->arena && loop->scratch.memory) {
+        loop->now_ns = monotonic_ns();
+        return 0;
+    }
+    qh_loop_close(loop);
+    errno = ENOMEM;
+    return -1;
+}
+
+void qh_loop_abandon(qh_loop *loop) { qh_poller_close(&loop->poller); }
+
+void qh_loop_close(qh_loop *loop)
+{
+    qh_poller_close(&loop->poller);
+    free(loop->ring);
+    free(loop->arena);
+    free(loop->scratch.memory);
+    free(loop->conns);
+    free(loop->generations);
+    *loop = (qh_loop){.poller = {-1, -1, -1}};
+}
+
+bool qh_loop_next_event(qh_loop *loop, qh_event *event)
+{
+    if (loop->ring_len == 0)
+        return false;
+    *event = loop->ring[loop->ring_first];
+    loop->ring_first = (loop->ring_first + 1) % QH_RING_CAP;
+    loop->ring_len--;
+    return true;
+}
+
+qh_conn *qh_loop_conn(const qh_loop *loop, uint32_t slot, uint32_t generation)
+{
+    return slot < loop->n_slots && loop->generations[slot] == generation ? loop->conns[slot] : NULL;
+}
+
+static void flush_outbox(qh_loop *loop)
+{
+    qh_conn *conn;
+    while (qh_ring_has_room(loop) && (conn = loop->outbox.first)) {
+        qh_list_remove(&loop->outbox, conn, QH_OUTBOX);
+        qh_conn_flush(loop, conn);
+    }
+}
+
+int qh_turn(qh_loop *loop, int timeout_ms)
+{
+    loop->n_turns++;
+    loop->arena_len = 0;
+    flush_outbox(loop);
+    if (loop->ring_len > 0) /* what was sent is told before anybody waits for answers */
+        return 0;
+
+    qh_ready ready[READY_CAP];
+    uint32_t n_free = (QH_RING_CAP - loop->ring_len) / QH_EVENTS_PER_VISIT;
+    int n = qh_poller_wait(&loop->poller, ready, n_free < READY_CAP ? (int)n_free : READY_CAP,
+                           loop->unfinished.first ? 0 : timeout_ms);
+    if (n < 0)
+        return -1;
+    loop->now_ns = monotonic_ns();
+    for (int i = 0; i < n; i++) {
+        if (ready[i].token == QH_TOKEN_TIMER) {
+            qh_ring_add(loop, NULL, QH_EVENT_TIMER);
+            continue;
+        }
+        if (ready[i].token == QH_TOKEN_WAKE)
+            continue;
+        qh_conn *conn = qh_loop_conn(loop, (uint32_t)ready[i].token, (uint32_t)(ready[i].token >> 32));
+        if (!conn || QH_ARENA_CAP - loop->arena_len < ARENA_MIN) /* no room: reported again next turn */
+            continue;
+        qh_list_remove(&loop->unfinished, conn, QH_UNFINISHED);
+        qh_conn_visit(loop, conn, ready[i].flags);
+    }
+    /* The poller reports those stopped by their budget, too, unless it had too many others: nobody waits. */
+    qh_conn *conn;
+    for (uint32_t i = loop->n_conns; i > 0 && qh_ring_has_room(loop) && (conn = loop->unfinished.first); i--) {
+        if (conn->quiet_turn == loop->n_turns)
+            break; /* served in this turn already */
+        qh_list_remove(&loop->unfinished, conn, QH_UNFINISHED);
+        qh_conn_visit(loop, conn, QH_READABLE);
+    }
+    return 0;
+}

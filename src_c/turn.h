@@ -1,0 +1,138 @@
+/* turn.h: one turn of the loop, all in C: send what waits, poll, receive, find heads, decode bodies on
+ * everything that is ready, and note what somebody must know in a bounded ring of events.
+ *
+ * A connection's life as seen from here:
+ *
+ *   CONNECTING --connected--> IDLE --qh_conn_expect_head--> HEAD --(HEAD event)--> TAKEN
+ *                              ^                              ^                      |
+ *                              |                              |  qh_conn_next_head   |
+ *                              |                              +---(interim answer)---+
+ *                              |                                                     | qh_conn_start_body
+ *                              +----------- qh_conn_rest <---- TAKEN <--(END)----- BODY
+ *
+ * Sending goes on beside all of these. In IDLE a readable socket is news by itself: the peer has closed or
+ * sent what nobody asked for. In TAKEN the owner has the word and nothing is read. */
+#ifndef QH_TURN_H
+#define QH_TURN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "body.h"
+#include "head_scan.h"
+#include "poller.h"
+
+typedef enum qh_phase {
+    QH_PHASE_CONNECTING, /* waits for the socket to become writable */
+    QH_PHASE_IDLE,       /* connected; nothing may come */
+    QH_PHASE_HEAD,       /* waits for the rest of a head */
+    QH_PHASE_TAKEN,      /* an event is with the owner; nothing is read until it has decided */
+    QH_PHASE_BODY,       /* receives a body */
+} qh_phase;
+
+typedef enum qh_event_kind {
+    QH_EVENT_CONNECTED,   /* or not: `error` is the errno, 0 for success */
+    QH_EVENT_SENT,        /* `n` bytes of the output given last were written; out_left tells the rest */
+    QH_EVENT_STALE,       /* an idle connection turned out closed or unasked-for bytes lie in it: not sent */
+    QH_EVENT_FIRST_BYTES, /* the answer has begun, its head is not whole yet */
+    QH_EVENT_HEAD,        /* a head of `head_len` bytes at `data`, `n` bytes in all: the rest is what follows it */
+    QH_EVENT_PROGRESS,    /* body bytes have come */
+    QH_EVENT_FULL,        /* the sink needs more room */
+    QH_EVENT_END,         /* the body is whole; `n` surplus bytes came behind it */
+    QH_EVENT_FAILED,      /* `status` and `error` tell why */
+    QH_EVENT_IDLE_END,    /* in IDLE: the peer closed (n 0) or sent bytes unasked (n 1) */
+    QH_EVENT_TIMER,       /* the loop's timer went off */
+} qh_event_kind;
+
+typedef struct qh_event {
+    uint32_t slot, generation; /* of the connection; a stale pair belongs to one that is gone */
+    qh_event_kind kind;
+    qh_status status;
+    int error;
+    char *data; /* valid until the connection's next call, and at most until the ring is empty again */
+    size_t head_len;
+    size_t n;
+} qh_event;
+
+struct qh_conn;
+typedef struct qh_list {
+    struct qh_conn *first, *last;
+} qh_list;
+typedef struct qh_link {
+    struct qh_conn *previous, *next;
+    bool listed;
+} qh_link;
+
+typedef struct qh_conn {
+    void *owner; /* the owner's own: nothing here looks at it */
+    int fd;
+    uint32_t slot, generation;
+    qh_phase phase;
+    uint8_t interest;       /* flags the poller has now; 0: not in its set */
+    bool paused;            /* by the owner: leaves the poll set */
+    bool answer_begun;      /* FIRST_BYTES or HEAD was told for this exchange */
+    bool drained;           /* the last receive emptied the socket, in turn `quiet_turn` */
+    uint64_t quiet_turn;
+    uint64_t last_heard_ns; /* CLOCK_MONOTONIC of the last byte received, connect included */
+    const char *out;        /* borrowed: the owner keeps it until out_left is 0 */
+    size_t out_left;
+    bool check_before_send;
+    char *head; /* a head that came in pieces; NULL otherwise */
+    size_t head_len, head_cap;
+    qh_head_scan scan;
+    qh_head_limits head_limits;
+    qh_body body;
+    qh_link outbox, unfinished;
+} qh_conn;
+
+typedef struct qh_loop {
+    qh_poller poller;
+    qh_conn **conns; /* by slot */
+    uint32_t *generations;
+    uint32_t n_slots, n_conns;
+    uint64_t n_turns;
+    uint64_t now_ns;
+    qh_list outbox;     /* connections with output to write */
+    qh_list unfinished; /* stopped by their budget: ready without the poller's word */
+    qh_event *ring;     /* events[ring_first .. ring_first + ring_len) are waiting */
+    uint32_t ring_first, ring_len;
+    char *arena; /* what was received in search of heads, until the ring is empty */
+    size_t arena_len;
+    qh_scratch scratch;
+} qh_loop;
+
+/* Each int function returns 0, or -1 with errno set. */
+int qh_loop_open(qh_loop *loop);
+void qh_loop_close(qh_loop *loop);
+/* In a forked child: lets go of the epoll set, which is the parent's too, without changing it. */
+void qh_loop_abandon(qh_loop *loop);
+
+/* Takes a connecting (or connected) non-blocking socket over into the loop. `conn` belongs to the caller
+ * and must stay where it is until qh_conn_close, which closes the socket unless `keep_fd`. */
+int qh_conn_open(qh_loop *loop, qh_conn *conn, int fd, bool connected);
+void qh_conn_close(qh_loop *loop, qh_conn *conn, bool keep_fd);
+
+/* Output to write in the next turn. With `check`, an idle connection is looked at first (STALE). */
+void qh_conn_send(qh_loop *loop, qh_conn *conn, const char *data, size_t len, bool check);
+/* Forgets what of the output is not written yet: the answer came first. */
+int qh_conn_stop_sending(qh_loop *loop, qh_conn *conn);
+void qh_conn_expect_head(qh_conn *conn, const qh_head_limits *limits);
+/* The interim head of the last HEAD event is done with: goes on with the `len` bytes behind it. Returns
+ * QH_DONE with *head_len where they hold the next head already (then at conn->head), QH_AGAIN, or an error. */
+qh_status qh_conn_next_head(qh_conn *conn, const char *data, size_t len, size_t *head_len);
+/* The body set up in conn->body is to be received. */
+void qh_conn_start_body(qh_conn *conn);
+/* The exchange is over, the connection may be used again. */
+void qh_conn_rest(qh_loop *loop, qh_conn *conn);
+int qh_conn_pause(qh_loop *loop, qh_conn *conn, bool paused);
+
+/* One turn. Waits up to timeout_ms only where nothing else is to do. Events are then in the ring; -1 with
+ * errno where polling failed (EINTR among them). The ring must be empty. */
+int qh_turn(qh_loop *loop, int timeout_ms);
+
+/* Takes the next event out of the ring; false where there is none. */
+bool qh_loop_next_event(qh_loop *loop, qh_event *event);
+/* The connection an event is about, or NULL where that is gone. */
+qh_conn *qh_loop_conn(const qh_loop *loop, uint32_t slot, uint32_t generation);
+
+#endif
