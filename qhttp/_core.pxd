@@ -153,6 +153,8 @@ cdef class Sink:
     cdef bint make_room(self, size_t n, uint64_t claim) except -1
     # Bytes have come: hands them on where C could not (a device with a write method). May run user code.
     cdef object settle(self)
+    # The last n bytes were never told of, and never will be: a reader must not find them.
+    cdef object drop_last(self, size_t n)
     # The last byte was written, or the body failed: leaves file positions and reserved space in order.
     cdef object finish(self)
 

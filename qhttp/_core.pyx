@@ -78,10 +78,18 @@ cdef class Limits:
 
 # ------------------------------------------------------------------------------------- base classes
 cdef class Sink:
+    """This one counts the bytes and drops them."""
+
+    def __cinit__(self, *args):
+        self.c.fd = -1
+
     cdef bint make_room(self, size_t n, uint64_t claim) except -1:
         return True
 
     cdef object settle(self):
+        pass
+
+    cdef object drop_last(self, size_t n):
         pass
 
     cdef object finish(self):

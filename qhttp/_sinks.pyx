@@ -21,10 +21,9 @@ cdef enum:
 
 
 cdef class Memory(Sink):
-    """Unread body bytes. `limit`: stop receiving while so many are unread; 0: never."""
+    """Unread body bytes."""
 
-    def __cinit__(self, limit=0):
-        self.limit = limit
+    def __cinit__(self, *args):
         qh_sink_init_memory(&self.c, NULL, 0, 0)
 
     cdef size_t available(self):
@@ -69,6 +68,9 @@ cdef class Memory(Sink):
 
     def __dealloc__(self):
         Py_CLEAR(self.block)
+
+    cdef object drop_last(self, size_t n):
+        self.c.len -= min(n, self.available())
 
     cdef object discard(self):
         """Drops what is unread; a small block stays for the next body."""
@@ -116,7 +118,7 @@ cdef class FileSink(Sink):
 cdef class ObjectSink(Memory):
     """Hands each piece to `device.write(bytes)`, which may run any code. Raises DeviceError where it takes less or fails."""
 
-    def __cinit__(self, device, limit=0):
+    def __cinit__(self, device):
         self.device = device
 
     cdef object settle(self):

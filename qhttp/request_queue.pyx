@@ -46,6 +46,8 @@ cdef enum:                      # Error
     NO_ERROR
     UNKNOWN_ERROR
     ABORTED = 7
+    AUTHENTICATION_REQUIRED
+    PROXY_AUTHENTICATION_REQUIRED
 
 cdef tuple STATES = tuple(State)
 cdef tuple ERRORS = tuple(Error)
@@ -298,11 +300,20 @@ cdef class RequestQueue(Observer):
     cdef object reading(self):
         self.set_state(READING)
 
+    cdef Sink sink_for(self, int status):
+        return Sink() if status == 401 or status == 407 else None
+
     cdef object interim(self, bytes block):
         self.head_block, self.response = block, None
 
     cdef object head_received(self, bytes block):
         self.head_block, self.response = block, None
+        if block[9:12] == b"401":       # never an answer like any other: nobody may take its page for the content
+            self.fail(AUTHENTICATION_REQUIRED, "Authentication required")
+            return
+        if block[9:12] == b"407":
+            self.fail(PROXY_AUTHENTICATION_REQUIRED, "Proxy authentication required")
+            return
         if self.responseHeaderReceived.slots is not None:
             self.emit(self.responseHeaderReceived, (self.current_response(),))
 
@@ -462,9 +473,12 @@ cdef class RequestQueue(Observer):
 cdef long long source_length(object source) except -3:
     """Bytes that a source will give: its size(), else its seekable end, else -2: unknown. Raises DeviceError."""
     try:
+        seekable = hasattr(source, "seek") and (not hasattr(source, "seekable") or source.seekable())
+        if seekable:
+            source.seek(0)
         if callable(getattr(source, "size", None)):
             return source.size()
-        if hasattr(source, "seek") and (not hasattr(source, "seekable") or source.seekable()):
+        if seekable:
             return source.seek(0, 2)
     except Exception as error:
         raise DeviceError(f"Error reading from device: {error}") from error

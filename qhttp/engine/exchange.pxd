@@ -30,6 +30,8 @@ cdef class Observer(Task):
     cdef object sent(self, uint64_t n_done, uint64_t n_total)
     cdef object lost(self)
     cdef object reading(self)
+    # The final head is here: where its body goes; None: where the exchange was told. Must not run user code.
+    cdef Sink sink_for(self, int status)
     cdef object interim(self, bytes block)
     cdef object head_received(self, bytes block)
     cdef object progressed(self, uint64_t n_done, uint64_t n_total)

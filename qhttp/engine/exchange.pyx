@@ -72,6 +72,9 @@ cdef class Observer(Task):
     cdef object reading(self):
         pass
 
+    cdef Sink sink_for(self, int status):
+        return None
+
     cdef object interim(self, bytes block):
         pass
 
@@ -299,6 +302,7 @@ cdef class Exchange(Watcher):
         if connection.unsent() or self.stage != SEND_NOTHING:
             self.stop_sending, self.keep_alive = True, False
             connection.stop_sending()
+        self.sink = self.observer.sink_for(connection.facts.status) or self.sink
         status = connection.begin_body(self.framing, self.n_announced, self.options.limits, self.sink)
         # From here on user code runs. The body goes on beside it if a slot turns the loop.
         if not self.tell_reading():
@@ -414,6 +418,8 @@ cdef class Exchange(Watcher):
             self.connector.cancel()
         self.leave()
         if connection is not None:
+            if self.head_done:
+                self.sink.drop_last(connection.received() - self.n_told)
             connection.close()
         self.sink.finish()
 
