@@ -47,7 +47,7 @@ cdef extern from "fields.h" nogil:
         uint16_t status
         uint8_t major, minor, length_state
         uint64_t length
-        uint32_t n_fields, n_codings, n_chunked
+        uint32_t n_fields, n_codings, n_chunked, n_identity
         uint8_t chunked_is_last, codings_malformed, connection_close, connection_keep, has_fold
     qh_status qh_fields_index(const char *head, size_t len, qh_field *fields, size_t n_cap, qh_head_facts *facts)
 

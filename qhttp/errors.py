@@ -26,7 +26,7 @@ class NetworkError(QHttpError):
     """The system refused a socket call for another reason than a refusal or a reset; the text names it."""
 
 
-class TimeoutError(QHttpError, TimeoutError):  # noqa: A001 (the builtin is its base, so that either `except` catches it)
+class TimeoutError(QHttpError, TimeoutError):
     """A limit of time ran out; the text says which and how long it was. Try again, or set a longer one."""
 
 

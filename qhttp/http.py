@@ -3,14 +3,18 @@ from __future__ import annotations
 
 import warnings
 
+from qhttp._core import Limits
 from qhttp.headers import QHttpRequestHeader
 from qhttp.network import ConnectionMode, Error, State
 from qhttp.protocol.request import check_fields, check_target
-from qhttp.request_queue import RequestQueue
-from qhttp import request_queue as _kinds
+from qhttp.request_queue import CLOSE, GET, HEAD, POST, REQUEST, SET_HOST, RequestQueue
+
+TYPE_CHECKING = False       # as the typing module has it, without importing that
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 
-def _checked_host(hostname):
+def _checked_host(hostname: str) -> str:
     if not isinstance(hostname, str):
         raise TypeError(f"hostname must be str, not {type(hostname).__name__}")
     if hostname.startswith("[") and hostname.endswith("]"):
@@ -20,7 +24,7 @@ def _checked_host(hostname):
     return hostname
 
 
-def _checked_port(port):
+def _checked_port(port: int) -> int:
     if isinstance(port, bool) or not isinstance(port, int):
         raise TypeError(f"port must be int, not {type(port).__name__}")
     if not 0 <= port <= 65535:
@@ -28,7 +32,7 @@ def _checked_port(port):
     return port
 
 
-def _checked_amount(name, value):
+def _checked_amount(name: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be int, not {type(value).__name__}")
     if not 0 <= value < 2**53:
@@ -36,7 +40,7 @@ def _checked_amount(name, value):
     return value
 
 
-def _checked_data(data):
+def _checked_data(data: Any) -> Any:
     """A body: bytes-like (copied where it could change), or a device with read()."""
     if data is None or isinstance(data, bytes):
         return data
@@ -49,7 +53,7 @@ def _checked_data(data):
     raise TypeError(f"data must be bytes or have a read(n) method, not {type(data).__name__}")
 
 
-def _checked_destination(to):
+def _checked_destination(to: Any) -> Any:
     if to is None:
         return None
     if hasattr(to, "encoding") or not callable(getattr(to, "write", None)):
@@ -57,7 +61,7 @@ def _checked_destination(to):
     return to
 
 
-def _not_yet(what):
+def _not_yet(what: str) -> NoReturn:
     raise NotImplementedError(f"{what} is not part of this version of qhttp: plain HTTP/1.1 without a proxy or a user only")
 
 
@@ -77,8 +81,13 @@ class QHttp(RequestQueue):
     """
 
     State, Error, ConnectionMode = State, Error, ConnectionMode
+    Unconnected, HostLookup, Connecting, Sending, Reading, Connected, Closing = State
+    (NoError, UnknownError, HostNotFound, ConnectionRefused, UnexpectedClose, InvalidResponseHeader, WrongContentLength, Aborted,
+     AuthenticationRequiredError, ProxyAuthenticationRequiredError) = Error
+    ConnectionModeHttp, ConnectionModeHttps = ConnectionMode
 
-    def __init__(self, hostname=None, mode=None, port=None, parent=None):
+    def __init__(self, hostname: Any = None, mode: ConnectionMode | int | None = None, port: Any = None,
+                 parent: object = None) -> None:
         if hostname is not None and not isinstance(hostname, str):      # QHttp(parent)
             if mode is not None or port is not None or parent is not None:
                 raise TypeError(f"hostname must be str, not {type(hostname).__name__}")
@@ -97,15 +106,15 @@ class QHttp(RequestQueue):
         elif mode is not None or port is not None:
             raise TypeError("hostname is missing")
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<QHttp {self.state().name}, current request {self.currentId()}, {self.error().name}>"
 
-    def parent(self):
+    def parent(self) -> object:
         """The object given as parent, or None (Qt: QObject::parent)."""
         return self._parent
 
     # -- requests: each is queued and returns its id (int)
-    def setHost(self, hostname, mode=None, port=None):
+    def setHost(self, hostname: str, mode: ConnectionMode | int | None = None, port: int | None = None) -> int:
         """Queues the choice of the server for the requests after it: setHost(hostname, port=80) or setHost(hostname, mode,
         port=0). Port 0 is the mode's own. Returns the request's id (Qt: QHttp::setHost)."""
         if mode is not None and not isinstance(mode, ConnectionMode):
@@ -114,27 +123,27 @@ class QHttp(RequestQueue):
             mode, port = None, mode
         if mode is ConnectionMode.ConnectionModeHttps:
             _not_yet("https")
-        return self.add(_kinds.SET_HOST, _checked_host(hostname).encode(), port=_checked_port(port or 0))
+        return self.add(SET_HOST, _checked_host(hostname).encode(), port=_checked_port(port or 0))
 
-    def get(self, path, to=None):
+    def get(self, path: str, to: Any = None) -> int:
         """Queues a GET for `path` (str, percent-encoded). The body goes to the device `to`, else it is for readAll().
 
         Returns the request's id. Raises ValueError for a path with blanks, line breaks or non-ASCII (Qt: QHttp::get).
         """
-        return self.add(_kinds.GET, check_target(path) or self._root("get"), None, to if to is None else _checked_destination(to))
+        return self.add(GET, check_target(path) or self._root("get"), None, _checked_destination(to))
 
-    def head(self, path):
+    def head(self, path: str) -> int:
         """Queues a HEAD for `path`; returns the request's id (Qt: QHttp::head)."""
-        return self.add(_kinds.HEAD, check_target(path) or self._root("head"))
+        return self.add(HEAD, check_target(path) or self._root("head"))
 
-    def post(self, path, data, to=None):
+    def post(self, path: str, data: Any, to: Any = None) -> int:
         """Queues a POST of `data`: bytes, or a binary file object or device with read(n), sent from its start.
 
         Returns the request's id (Qt: QHttp::post).
         """
-        return self.add(_kinds.POST, check_target(path) or self._root("post"), _checked_data(data), _checked_destination(to))
+        return self.add(POST, check_target(path) or self._root("post"), _checked_data(data), _checked_destination(to))
 
-    def request(self, header, data=None, to=None):
+    def request(self, header: QHttpRequestHeader, data: Any = None, to: Any = None) -> int:
         """Queues any request. The header is sent as given (no Host is added); only the body's length is ours.
 
         Returns the request's id. Raises ValueError for a header that must not be sent: line breaks, a method or name
@@ -149,70 +158,63 @@ class QHttp(RequestQueue):
             if (header.majorVersion(), header.minorVersion()) not in ((1, 0), (1, 1)):
                 raise ValueError("header has a version other than 1.0 and 1.1")
             target = check_target(header.path()) or self._root("request")
-        return self.add(_kinds.REQUEST, target, data, _checked_destination(to), header)
+        return self.add(REQUEST, target, data, _checked_destination(to), header)
 
-    def close(self):
+    def close(self) -> int:
         """Queues the closing of a kept connection; returns the request's id (Qt: QHttp::close)."""
-        return self.add(_kinds.CLOSE, b"")
+        return self.add(CLOSE, b"")
 
     closeConnection = close
 
     @staticmethod
-    def _root(method):
+    def _root(method: str) -> bytes:
         warnings.warn(f"QHttp: empty path requested is invalid -- using '/' ({method})", stacklevel=3)
         return b"/"
 
     # -- limits of time and size: for the requests that start afterwards
-    def setConnectTimeout(self, msecs):
+    def setConnectTimeout(self, msecs: int) -> None:
         """Limits looking up and connecting to so many milliseconds (int; 0: no limit; 30000 at first)."""
         self._options.connect_ms = _checked_amount("msecs", msecs)
 
-    def setTransferTimeout(self, msecs):
+    def setTransferTimeout(self, msecs: int) -> None:
         """Ends a request on whose connection no byte comes for so many milliseconds (int; 0, as at first: never).
 
         Qt 6: QNetworkRequest::setTransferTimeout.
         """
         self._options.transfer_ms = _checked_amount("msecs", msecs)
 
-    def setTotalTimeout(self, msecs):
+    def setTotalTimeout(self, msecs: int) -> None:
         """Ends a request that takes longer than so many milliseconds from its start (int; 0, as at first: never)."""
         self._options.total_ms = _checked_amount("msecs", msecs)
 
-    def setMinimumRate(self, bytes_per_second, over_ms=10000):
+    def setMinimumRate(self, bytes_per_second: int, over_ms: int = 10000) -> None:
         """Ends a request slower than so many bytes a second, measured over each `over_ms` milliseconds (0: never)."""
         self._options.min_rate = _checked_amount("bytes_per_second", bytes_per_second)
         self._options.rate_ms = _checked_amount("over_ms", over_ms)
 
-    def setReadBufferSize(self, size):
+    def setReadBufferSize(self, size: int) -> None:
         """Stops receiving while `size` bytes or more are unread (int; 0, as at first: never). Qt 6: QNetworkReply."""
         self._set_read_buffer_size(_checked_amount("size", size))
 
-    def setLimits(self, limits):
+    def setLimits(self, limits: Limits) -> None:
         """Sets the bounds on what a server may make us hold: a qhttp.Limits."""
-        from qhttp._core import Limits
         if not isinstance(limits, Limits):
             raise TypeError(f"limits must be a qhttp.Limits, not {type(limits).__name__}")
         self._options.limits = limits
 
     # -- not there yet: the names, so that nobody looks for them in vain
-    def setUser(self, username, password=""):
+    def setUser(self, username: str, password: str = "") -> int:
         """Not in this version; raises NotImplementedError."""
         _not_yet("authentication (setUser)")
 
-    def setProxy(self, *args, **kwargs):
+    def setProxy(self, *args: Any, **kwargs: Any) -> int:
         """Not in this version; raises NotImplementedError."""
         _not_yet("a proxy (setProxy)")
 
-    def setSocket(self, socket):
+    def setSocket(self, socket: Any) -> int:
         """Not in this version; raises NotImplementedError."""
         _not_yet("a socket of one's own (setSocket)")
 
-    def ignoreSslErrors(self):
+    def ignoreSslErrors(self) -> None:
         """Not in this version; raises NotImplementedError."""
         _not_yet("https (ignoreSslErrors)")
-
-
-for _enum in (State, Error, ConnectionMode):        # QHttp.NoError beside QHttp.Error.NoError, as in C++
-    for _member in _enum:
-        setattr(QHttp, _member.name, _member)
-del _enum, _member

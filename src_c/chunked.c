@@ -67,8 +67,25 @@ static qh_status step(qh_chunked *chunked, unsigned char c, const qh_chunk_limit
     case QH_CHUNK_EXTENSION:
         if (c == '\r')
             chunked->state = QH_CHUNK_SIZE_LF;
+        else if (c == '"')
+            chunked->state = QH_CHUNK_QUOTED;
         else if (!is_text(c))
             return QH_E_CHUNK_EXTENSION;
+        break;
+
+    case QH_CHUNK_QUOTED:
+        if (!is_text(c))
+            return QH_E_CHUNK_EXTENSION;
+        if (c == '"')
+            chunked->state = QH_CHUNK_EXTENSION;
+        else if (c == '\\')
+            chunked->state = QH_CHUNK_ESCAPED;
+        break;
+
+    case QH_CHUNK_ESCAPED:
+        if (!is_text(c))
+            return QH_E_CHUNK_EXTENSION;
+        chunked->state = QH_CHUNK_QUOTED;
         break;
 
     case QH_CHUNK_SIZE_LF:
@@ -94,9 +111,12 @@ static qh_status step(qh_chunked *chunked, unsigned char c, const qh_chunk_limit
             chunked->state = QH_CHUNK_END_LF;
             return QH_AGAIN;
         }
-        if (!qh_is_tchar[c])
+        if (is_blank(c) && chunked->n_trailer > 0)
+            chunked->state = QH_CHUNK_TRAILER_VALUE; /* obs-fold: the value above runs on */
+        else if (qh_is_tchar[c])
+            chunked->state = QH_CHUNK_TRAILER_NAME;
+        else
             return QH_E_TRAILER;
-        chunked->state = QH_CHUNK_TRAILER_NAME;
         break;
 
     case QH_CHUNK_TRAILER_NAME:

@@ -5,7 +5,7 @@
  *   chunk-size   = 1*HEXDIG                        bounded; leading zeros count as extension
  *   last-chunk   = 1*"0" [chunk-ext] CRLF
  *   chunk-ext    = *(BWS ";" ...)                  skipped, bounded over the whole body
- *   trailer      = *(field-line CRLF)              checked, bounded, dropped
+ *   trailer      = *(field-line CRLF)              checked, bounded, dropped; it may be folded
  *
  * Every line ends with exactly CRLF. Blanks between size and CRLF or ";" are let pass (BWS), as is common;
  * nothing else is. */
@@ -29,6 +29,8 @@ typedef enum qh_chunked_state {
     QH_CHUNK_SIZE,           /* more digits, or what may follow them */
     QH_CHUNK_BLANK,          /* blanks after the size: ";" or CR must follow */
     QH_CHUNK_EXTENSION,      /* inside extensions, up to CR */
+    QH_CHUNK_QUOTED,         /* inside a quoted string of an extension, which no line end may cut */
+    QH_CHUNK_ESCAPED,        /* behind a backslash in one */
     QH_CHUNK_SIZE_LF,        /* the LF behind size and extensions */
     QH_CHUNK_DATA,           /* chunk data, `left` bytes of it */
     QH_CHUNK_DATA_CR,        /* the CR behind chunk data */

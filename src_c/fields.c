@@ -17,7 +17,7 @@ const uint8_t qh_is_tchar[256] = {
 };
 
 static bool is_blank(char c) { return c == ' ' || c == '\t'; }
-static bool is_space(char c) { return is_blank(c) || c == '\r' || c == '\n'; } /* blanks and folds */
+static bool is_space(char c) { return is_blank(c) || c == '\r' || c == '\n'; } /* around a folded value */
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 static bool is_word(const char *text, size_t len, const char *word, size_t word_len)
@@ -34,9 +34,9 @@ static bool next_element(const char **at, const char *end, const char **element,
     const char *comma = memchr(*at, ',', (size_t)(end - *at));
     const char *first = *at, *last = comma ? comma : end;
     *at = last + 1;
-    while (first < last && is_space(*first))
+    while (first < last && is_blank(*first))
         first++;
-    while (last > first && is_space(last[-1]))
+    while (last > first && is_blank(last[-1]))
         last--;
     *element = first;
     *element_len = (size_t)(last - first);
@@ -90,6 +90,7 @@ static void note_codings(qh_head_facts *facts, const char *value, size_t len)
         facts->n_codings++;
         facts->chunked_is_last = IS(element, element_len, "chunked");
         facts->n_chunked += facts->chunked_is_last;
+        facts->n_identity += IS(element, element_len, "identity");
     }
 }
 
@@ -131,12 +132,23 @@ static bool has_forbidden_byte(const char *text, size_t len)
     return memchr(text, '\0', len) || memchr(text, '\r', len);
 }
 
+static bool is_all_blank(const char *text, size_t len)
+{
+    size_t n = 0;
+    while (n < len && is_blank(text[n]))
+        n++;
+    return n == len;
+}
+
 qh_status qh_fields_index(const char *head, size_t len, qh_field *fields, size_t n_cap, qh_head_facts *facts)
 {
     const char *end = head + len, *next;
     size_t digits_len = 0;
     *facts = (qh_head_facts){0};
-    note_status_line(facts, head, line_length(head, end, &next));
+    size_t status_line_len = line_length(head, end, &next);
+    if (has_forbidden_byte(head, status_line_len))
+        return QH_E_FIELD_LINE;
+    note_status_line(facts, head, status_line_len);
 
     for (const char *line = next; line < end;) {
         size_t line_len = line_length(line, end, &next);
@@ -152,12 +164,13 @@ qh_status qh_fields_index(const char *head, size_t len, qh_field *fields, size_t
         const char *value = colon + 1, *value_end = line + line_len;
         if (has_forbidden_byte(value, (size_t)(value_end - value)))
             return QH_E_FIELD_LINE;
+        bool folded = false;
         while (next < end && is_blank(*next)) { /* obs-fold: the value runs on */
             const char *more = next;
             size_t more_len = line_length(more, end, &next);
-            if (has_forbidden_byte(more, more_len))
+            if (has_forbidden_byte(more, more_len) || is_all_blank(more, more_len))
                 return QH_E_FIELD_LINE;
-            facts->has_fold = 1;
+            facts->has_fold = folded = 1;
             value_end = more + more_len;
         }
         while (value < value_end && is_space(*value))
@@ -171,12 +184,16 @@ qh_status qh_fields_index(const char *head, size_t len, qh_field *fields, size_t
                                                  (uint32_t)(value - head), (uint32_t)value_len};
         facts->n_fields++;
 
-        if (IS(line, name_len, "content-length"))
+        if (IS(line, name_len, "content-length")) {
             note_content_length(facts, value, value_len, &digits_len);
-        else if (IS(line, name_len, "transfer-encoding"))
+            if (folded)
+                facts->length_state = QH_LENGTH_BAD;
+        } else if (IS(line, name_len, "transfer-encoding")) {
             note_codings(facts, value, value_len);
-        else if (IS(line, name_len, "connection"))
+            facts->codings_malformed |= folded;
+        } else if (IS(line, name_len, "connection")) {
             note_connection(facts, value, value_len);
+        }
         line = next;
     }
     return QH_DONE;

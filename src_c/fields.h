@@ -32,8 +32,9 @@ typedef struct qh_head_facts {
     uint32_t n_fields;          /* field lines, continuations not counted */
     uint32_t n_codings;         /* transfer codings named, over all Transfer-Encoding fields */
     uint32_t n_chunked;         /* how many of them are `chunked` */
+    uint32_t n_identity;        /* how many are `identity` */
     uint8_t chunked_is_last;    /* the last coding named is `chunked` */
-    uint8_t codings_malformed;  /* an empty element, a parameter, or something that is no token */
+    uint8_t codings_malformed;  /* an empty element, a parameter, a fold, or something that is no token */
     uint8_t connection_close;   /* a `close` token in Connection */
     uint8_t connection_keep;    /* a `keep-alive` token in Connection */
     uint8_t has_fold;           /* a continuation line (obs-fold) */
@@ -41,8 +42,8 @@ typedef struct qh_head_facts {
 
 /* Indexes head[0..len), a whole head with its blank line. Up to `n_cap` fields are put into `fields`
  * (which may be NULL with n_cap 0: facts alone). Returns QH_DONE, or QH_E_FIELD_LINE for a line without
- * colon, an empty or non-token name, a continuation right after the status line, or a CR, LF or NUL
- * inside a value (RFC 9112 section 5). */
+ * colon, an empty or non-token name, a continuation right after the status line, a blank continuation
+ * line, or a CR or NUL inside a line (RFC 9112 section 5). */
 qh_status qh_fields_index(const char *head, size_t len, qh_field *fields, size_t n_cap, qh_head_facts *facts);
 
 /* tchar of RFC 9110 section 5.6.2. */

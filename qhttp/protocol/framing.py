@@ -18,6 +18,8 @@ def decide(is_head_request, facts):
         raise ProtocolError("Invalid HTTP response header: 101 without having asked for another protocol")
     if is_head_request or facts.status < 200 or facts.status == 204 or facts.status == 205 or facts.status == 304:
         return QH_FRAMING_NONE
+    if facts.n_codings == 1 and facts.n_identity == 1 and facts.length_state != QH_LENGTH_ONE and facts.minor > 0:
+        return QH_FRAMING_CLOSE         # a coding of RFC 2616 that changes nothing
     if facts.n_codings > 0:
         if facts.codings_malformed or facts.n_codings > 1 or not facts.chunked_is_last:
             raise ProtocolError("Invalid HTTP response header: Transfer-Encoding is not just chunked")

@@ -55,7 +55,7 @@ def check_fields(method, fields, has_body):
         except UnicodeEncodeError:
             raise ValueError(f"header has a value of {name} outside Latin-1: encode it first") from None
         for byte in data:
-            if byte < 32 and byte != 9 or byte == 127:
+            if (byte < 32 and byte != 9) or byte == 127:
                 raise ValueError(f"header has a line break or control character in the value of {name}")
         lower = name.lower()
         if lower == "transfer-encoding":

@@ -1,0 +1,71 @@
+# Every verb of the project. Each does its own set-up; `make demo` and `make test` are the two to know.
+#
+#   demo       the main job on real files, beside urllib3          test       all tests (src_c and Python)
+#   build      the compiled floors, in place                       test-all   `test` on each CPython 3.11 to 3.13 found
+#   bench      compare with other clients; W=name for one workload  check      lint, types, package contents
+#   sanitize   all tests under ASan and UBSan                      fuzz       coverage-guided fuzzing of the kernels
+#   clean      everything that can be made again
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+SOURCES := $(wildcard src_c/*.[ch] qhttp/*.p[xy]* qhttp/*/*.p[xy]*)
+FUZZ_RUNS ?= 10000000
+ASAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+
+.PHONY: demo test test-all build bench check sanitize fuzz clean servers
+
+$(VENV)/ready: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install -U "pip>=25.1"
+	$(PIP) install --group test
+	touch $@
+
+$(VENV)/built: $(VENV)/ready setup.py $(SOURCES)
+	$(BIN)/python setup.py -q build_ext --inplace -j2
+	$(PIP) install --no-build-isolation --no-deps -e .
+	$(PIP) install "httptools>=0.6.1"
+	touch $@
+
+build: $(VENV)/built
+
+servers:
+	@tools/debian_packages.sh nginx=nginx-light
+
+demo: build servers
+	$(BIN)/python examples/demo.py
+
+test: build servers
+	$(MAKE) --no-print-directory -C src_c test
+	$(BIN)/pytest -q
+
+test-all:
+	tools/each_python.sh $(MAKE) --no-print-directory test
+
+bench: build servers
+	$(PIP) install --group bench
+	$(BIN)/python -m bench.compare $(if $(W),--workload $(W))
+
+check: build
+	$(PIP) install --group check
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python tools/check_package.py
+
+sanitize: build
+	$(MAKE) --no-print-directory -C src_c sanitize
+	QHTTP_CFLAGS="$(ASAN_FLAGS)" QHTTP_LDFLAGS="-fsanitize=address,undefined" \
+	    $(BIN)/python setup.py -q build --build-base build/sanitized --build-lib build/sanitized/lib
+	PYTHONPATH=build/sanitized/lib PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 \
+	    UBSAN_OPTIONS=print_stacktrace=1 LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	    $(BIN)/pytest -q -p no:cacheprovider
+
+fuzz:
+	@tools/debian_packages.sh clang=clang
+	$(MAKE) --no-print-directory -C src_c fuzz FUZZ_RUNS=$(FUZZ_RUNS)
+
+clean:
+	$(MAKE) --no-print-directory -C src_c clean
+	rm -rf build dist .venv .venv-* *.egg-info .pytest_cache
+	find qhttp -name '*.so' -delete

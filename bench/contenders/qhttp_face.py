@@ -1,0 +1,58 @@
+"""qhttp through its Qt face: an object for each connection, all on one loop, signals into slots."""
+
+from __future__ import annotations
+
+import qhttp
+from bench.contenders.runner import Job, WrongAnswer, run
+from bench.pattern import pattern
+from qhttp import QHttp
+
+
+class Lane:
+    """One QHttp; the next request is queued when one has finished, so the queue never grows."""
+
+    def __init__(self, job: Job, n_requests: int) -> None:
+        self.job = job
+        self.n_left = n_requests
+        self.n_right = 0
+        self.expected = pattern(job.body_len)
+        self.http = QHttp("127.0.0.1", job.port)
+        self.http.requestFinished.connect(self.on_finished)
+        self.queue_next()
+
+    def queue_next(self) -> None:
+        if self.n_left > 0:
+            self.n_left -= 1
+            self.http.get(self.job.path)
+
+    def on_finished(self, request_id: int, error: bool) -> None:
+        """Compare the body, then go on."""
+        if error:
+            raise WrongAnswer(self.http.errorString())
+        status, body = self.http.lastResponse().statusCode(), self.http.readAll()
+        if status != 200 or body != self.expected:
+            raise WrongAnswer(f"status {status}, {len(body)} bytes")
+        self.n_right += 1
+        self.queue_next()
+
+
+def requests(job: Job) -> int:
+    """All lanes share this thread's loop."""
+    share, more = divmod(job.n_requests, job.n_connections)
+    lanes = [Lane(job, share + (i < more)) for i in range(job.n_connections)]
+    qhttp.run()
+    return sum(lane.n_right for lane in lanes)
+
+
+def to_file(job: Job) -> None:
+    """The body goes straight to the file's descriptor."""
+    http = QHttp("127.0.0.1", job.port)
+    with open(job.target, "wb", buffering=0) as file:
+        http.get(job.path, file)
+        qhttp.run()
+    if http.error() or http.lastResponse().statusCode() != 200:
+        raise WrongAnswer(http.errorString())
+
+
+if __name__ == "__main__":
+    run(requests, to_file)

@@ -1,0 +1,49 @@
+"""qhttp beside urllib3 with pytest-benchmark, in about half a minute: a look, not a measurement.
+
+Both run in this one process, unpinned, and what is shown is wall time; `python -m bench.compare`
+measures properly. Every body is compared with what was asked for, by the contender itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from bench.contenders.runner import Job
+
+KIB, MIB = 1 << 10, 1 << 20
+Fetch = Callable[[Job], int]
+
+
+@pytest.fixture(params=["qhttp_face", "urllib3_threads"])
+def fetch(request: pytest.FixtureRequest) -> Fetch:
+    """A contender's function that makes the requests of a job and returns how many were right."""
+    fetch: Fetch = importlib.import_module(f"bench.contenders.{request.param}").requests
+    return fetch
+
+
+@pytest.mark.benchmark(group="1 KiB, one connection, 200 requests")
+def test_small_bodies(benchmark: BenchmarkFixture, fetch: Fetch, server_port: int) -> None:
+    job = Job(server_port, f"/b/{KIB}", KIB, n_requests=200)
+    assert benchmark(fetch, job) == job.n_requests
+
+
+@pytest.mark.benchmark(group="1 KiB, 32 connections, 640 requests")
+def test_many_connections(benchmark: BenchmarkFixture, fetch: Fetch, server_port: int) -> None:
+    job = Job(server_port, f"/b/{KIB}", KIB, n_requests=640, n_connections=32)
+    assert benchmark(fetch, job) == job.n_requests
+
+
+@pytest.mark.benchmark(group="one body of 16 MiB")
+def test_big_body(benchmark: BenchmarkFixture, fetch: Fetch, server_port: int) -> None:
+    job = Job(server_port, f"/b/{16 * MIB}", 16 * MIB)
+    assert benchmark(fetch, job) == 1
+
+
+@pytest.mark.benchmark(group="one body of 1 MiB in chunks of 1000 bytes")
+def test_chunked_body(benchmark: BenchmarkFixture, fetch: Fetch, server_port: int) -> None:
+    job = Job(server_port, f"/c/{MIB}/1000", MIB)
+    assert benchmark(fetch, job) == 1

@@ -1,0 +1,22 @@
+from qhttp._core import Limits as Limits
+from qhttp._core import loop as loop
+from qhttp.errors import BodyError as BodyError
+from qhttp.errors import ConnectError as ConnectError
+from qhttp.errors import DeviceError as DeviceError
+from qhttp.errors import HostNotFound as HostNotFound
+from qhttp.errors import NetworkError as NetworkError
+from qhttp.errors import ProtocolError as ProtocolError
+from qhttp.errors import QHttpError as QHttpError
+from qhttp.errors import RequestError as RequestError
+from qhttp.errors import TimeoutError as TimeoutError
+from qhttp.errors import Truncated as Truncated
+from qhttp.errors import UnexpectedClose as UnexpectedClose
+from qhttp.headers import QHttpHeader as QHttpHeader
+from qhttp.headers import QHttpRequestHeader as QHttpRequestHeader
+from qhttp.headers import QHttpResponseHeader as QHttpResponseHeader
+from qhttp.http import QHttp as QHttp
+
+__version__: str
+__all__: list[str]
+
+def run(msecs: int | None = None) -> bool: ...

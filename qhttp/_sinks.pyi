@@ -1,0 +1,13 @@
+from typing import BinaryIO
+
+from qhttp._core import Sink
+
+class Memory(Sink): ...
+
+class FileSink(Sink):
+    def __init__(self, file: BinaryIO) -> None: ...
+
+class ObjectSink(Memory):
+    def __init__(self, device: object) -> None: ...
+
+def make_sink(device: object) -> Sink: ...

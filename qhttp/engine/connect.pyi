@@ -1,0 +1,9 @@
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from qhttp._core import Connection, Loop, Watcher
+
+class Connector(Watcher):
+    def __init__(self, loop: Loop, key: object, addresses: Iterable[tuple[int, Any]],
+                 callback: Callable[[Connection | None, int], Any]) -> None: ...
+    def cancel(self) -> None: ...

@@ -1,0 +1,379 @@
+/* test_conn.c: the life of one connection in a loop: opening, sending, idling, pausing, breaking off. */
+#include "world.h"
+
+#define OK "HTTP/1.1 200 OK\r\n\r\n" /* 19 bytes */
+#define CHUNKS "5\r\nhello\r\n3\r\nyou\r\n0\r\n\r\n"
+
+/* --------------------------------------------------------------------------------- opening and closing */
+static void test_connected(void)
+{
+    struct sockaddr_in address;
+    int from = listener(&address);
+    world w;
+    row("conn_connecting_accepted_connected");
+    begin_world(&w, (pair){begin_connect(&address), -1}, false);
+    turn_until_event(&w);
+    expect_trace(&w, "connected");
+    expect(w.conn.last_heard_ns == w.loop.now_ns, "the connection was not noted as heard of");
+    expect_n("phase", w.conn.phase, QH_PHASE_IDLE);
+    expect_n("interest", w.conn.interest, QH_READABLE);
+    end_world(&w);
+    close(from);
+}
+
+static void test_refused(void)
+{
+    struct sockaddr_in address;
+    world w;
+    row("conn_connecting_refused_told_with_errno");
+    close(listener(&address));
+    begin_world(&w, (pair){begin_connect(&address), -1}, false);
+    turn_until_event(&w);
+    expect_trace(&w, "connected:refused");
+    end_world(&w);
+}
+
+static void test_open_refused(void)
+{
+    world w;
+    qh_conn conn = {0};
+    row("conn_open_bad_descriptor_nothing_changed");
+    begin_world(&w, local_pair(), true);
+    expect(qh_conn_open(&w.loop, &conn, 9999, true) == -1 && errno == EBADF, "it was taken");
+    expect_n("connections", w.loop.n_conns, 1);
+    end_world(&w);
+}
+
+static void test_closed(void)
+{
+    static int owner;
+    world w;
+    qh_event event;
+    row("conn_closed_with_event_waiting_event_stale");
+    begin_world(&w, local_pair(), true);
+    begin_head(&w);
+    w.conn.owner = &owner;
+    put(w.sockets.peer, OK, 19);
+    require(qh_turn(&w.loop, 0) == 0, "qh_turn");
+    int fd = w.conn.fd;
+    qh_conn_close(&w.loop, &w.conn, true);
+    expect(w.conn.owner == &owner, "the owner was lost");
+    expect(qh_loop_next_event(&w.loop, &event), "the event was lost");
+    expect(!qh_loop_conn(&w.loop, event.slot, event.generation), "the event finds a connection");
+    require(qh_conn_open(&w.loop, &w.conn, fd, true) == 0, "qh_conn_open"); /* kept open: it is still good */
+    expect_n("slot", w.conn.slot, event.slot);
+    expect(!qh_loop_conn(&w.loop, event.slot, event.generation), "the event finds the next connection");
+    expect(qh_loop_conn(&w.loop, w.conn.slot, w.conn.generation) == &w.conn, "the next connection is not found");
+    expect(!qh_loop_conn(&w.loop, 99999, 0), "no slot, and yet a connection");
+    end_world(&w);
+}
+
+/* -------------------------------------------------------------------------------------------- sending */
+static void test_partial_send(void)
+{
+    enum { LEN = 3 << 20 };
+    char *out = malloc(LEN), *in = malloc(LEN);
+    size_t n_told = 0, n_in = 0, n_events = 0;
+    world w;
+    qh_event event;
+    require(out && in, "malloc");
+    for (size_t i = 0; i < LEN; i++)
+        out[i] = (char)(i * 31 + (i >> 9));
+    row("conn_send_larger_than_the_socket_all_sent");
+    begin_world(&w, local_pair(), true);
+    qh_conn_send(&w.loop, &w.conn, out, LEN, false);
+    for (int i = 0; i < 10000 && n_in < LEN; i++) {
+        require(qh_turn(&w.loop, 0) == 0, "qh_turn");
+        for (; qh_loop_next_event(&w.loop, &event); n_events++) {
+            expect_n("kind", event.kind, QH_EVENT_SENT);
+            n_told += event.n;
+        }
+        expect_n("told", n_told, LEN - w.conn.out_left);
+        expect_n("interest", w.conn.interest, w.conn.out_left ? QH_READABLE | QH_WRITABLE : QH_READABLE);
+        ssize_t n = recv(w.sockets.peer, in + n_in, LEN - n_in < 99999 ? LEN - n_in : 99999, MSG_DONTWAIT);
+        n_in += n > 0 ? (size_t)n : 0;
+    }
+    expect(n_in == LEN && memcmp(in, out, LEN) == 0, "%zu bytes arrived", n_in);
+    expect(n_events > 1, "it was no partial write");
+    end_world(&w);
+    free(in);
+    free(out);
+}
+
+static void test_stop_sending(void)
+{
+    static const char out[1 << 20];
+    world w;
+    row("conn_stop_sending_rest_forgotten");
+    begin_world(&w, local_pair(), true);
+    qh_conn_send(&w.loop, &w.conn, out, sizeof out, false);
+    turn(&w, 0);
+    expect(w.conn.out_left > 0 && w.conn.interest & QH_WRITABLE, "all was sent");
+    for (int i = 0; i < 2; i++) { /* half written, then not begun */
+        w.trace[0] = '\0';
+        require(qh_conn_stop_sending(&w.loop, &w.conn) == 0, "qh_conn_stop_sending");
+        expect_n("interest", w.conn.interest, QH_READABLE);
+        turn(&w, 0);
+        expect_trace(&w, "");
+        qh_conn_send(&w.loop, &w.conn, out, sizeof out, false);
+    }
+    end_world(&w);
+}
+
+/* The peer closes; what it wrote before that is read before the failure to send is told. */
+static void test_send_failed(void)
+{
+    static const struct {
+        const char *name, *answer;
+        bool expects_head;
+        const char *trace;
+    } FAILED_ROWS[] = {
+        {"nothing_read_failed", "", true, "failed:E_TRUNCATED"},
+        {"nothing_asked_idle_end", "", false, "idle_end"},
+        {"early_answer_read_first", OK, true, "head:19+0"},
+        {"early_part_of_answer_read_first", "HTTP/1.1", true, "first failed:E_TRUNCATED"},
+    };
+    for (size_t i = 0; i < N_ROWS(FAILED_ROWS); i++) {
+        world w;
+        row("conn_send_to_closed_peer_%s", FAILED_ROWS[i].name);
+        begin_world(&w, local_pair(), true);
+        if (FAILED_ROWS[i].expects_head)
+            begin_head(&w);
+        put(w.sockets.peer, FAILED_ROWS[i].answer, strlen(FAILED_ROWS[i].answer));
+        close_peer(&w);
+        qh_conn_send(&w.loop, &w.conn, "hello", 5, false);
+        for (int k = 0; k < 4; k++)
+            turn(&w, 0);
+        expect_trace(&w, FAILED_ROWS[i].trace);
+        expect_n("out_left", w.conn.out_left, 0);
+        end_world(&w);
+    }
+
+    world w;
+    row("conn_send_with_nothing_to_read_failed_with_errno");
+    begin_world(&w, local_pair(), true);
+    begin_head(&w);
+    require(shutdown(w.sockets.ours, SHUT_WR) == 0, "shutdown"); /* it cannot send, and yet nothing lies there */
+    qh_conn_send(&w.loop, &w.conn, "hello", 5, false);
+    turn(&w, 0);
+    expect_trace(&w, "failed:E_SEND:pipe");
+    end_world(&w);
+}
+
+/* ----------------------------------------------------------------------------------- idling and reuse */
+typedef enum peer_does { PEER_NOTHING, PEER_CLOSES, PEER_SPEAKS, PEER_RESETS } peer_does;
+
+static void peer_does_it(world *w, peer_does what)
+{
+    if (what == PEER_SPEAKS)
+        put(w->sockets.peer, "HTTP", 4);
+    else if (what == PEER_CLOSES)
+        close_peer(w);
+    else if (what == PEER_RESETS)
+        reset_by(w->sockets.peer);
+    if (what == PEER_RESETS)
+        w->sockets.peer = -1;
+    if (what != PEER_NOTHING)
+        await_readable(w->sockets.ours);
+}
+
+static void test_idle(void)
+{
+    static const struct {
+        const char *name;
+        peer_does what;
+        const char *idle_trace, *send_trace;
+    } IDLE_ROWS[] = {
+        {"silent", PEER_NOTHING, "", "sent:5"},
+        {"closed", PEER_CLOSES, "idle_end", "stale"},
+        {"unasked_bytes", PEER_SPEAKS, "idle_bytes", "stale"},
+        {"reset", PEER_RESETS, "idle_end", "stale"},
+    };
+    for (size_t i = 0; i < N_ROWS(IDLE_ROWS); i++) {
+        world w;
+        row("conn_idle_%s_told_once", IDLE_ROWS[i].name);
+        begin_world(&w, tcp_pair(), true);
+        peer_does_it(&w, IDLE_ROWS[i].what);
+        for (int k = 0; k < 3; k++)
+            turn(&w, 0);
+        expect_trace(&w, IDLE_ROWS[i].idle_trace);
+        end_world(&w);
+
+        row("conn_reused_after_%s_looked_at_first", IDLE_ROWS[i].name);
+        begin_world(&w, tcp_pair(), true);
+        peer_does_it(&w, IDLE_ROWS[i].what);
+        qh_conn_send(&w.loop, &w.conn, "hello", 5, true);
+        turn(&w, 0);
+        expect_trace(&w, IDLE_ROWS[i].send_trace);
+        end_world(&w);
+    }
+}
+
+/* An exchange without a body is over; the peer closes `n_turns_between` turns later, before the next one. */
+static void test_reuse(unsigned n_turns_between, const char *name, const char *trace)
+{
+    world w;
+    row("conn_reused_%s", name);
+    begin_world(&w, local_pair(), true);
+    begin_head(&w);
+    put(w.sockets.peer, OK, 19);
+    turn(&w, 0);
+    expect_trace(&w, "head:19+0");
+    for (unsigned i = 0; i < n_turns_between; i++)
+        turn(&w, 0);
+    if (n_turns_between)
+        close_peer(&w);
+    qh_conn_rest(&w.loop, &w.conn);
+    qh_conn_send(&w.loop, &w.conn, "hello", 5, true);
+    expect_n("check", w.conn.check_before_send, n_turns_between > 0);
+    turn(&w, 0);
+    expect_trace(&w, trace);
+    end_world(&w);
+}
+
+/* ------------------------------------------------------------------------------------------- pausing */
+static void test_pause(void)
+{
+    static const struct {
+        const char *name;
+        bool in_body;
+        const char *trace;
+    } PAUSE_ROWS[] = {{"head", false, "head:19+0"}, {"body", true, "progress"}};
+    for (size_t i = 0; i < N_ROWS(PAUSE_ROWS); i++) {
+        world w;
+        qh_sink sink = {.kind = QH_SINK_NOTHING};
+        row("conn_paused_in_%s_nothing_read_until_resumed", PAUSE_ROWS[i].name);
+        begin_world(&w, local_pair(), true);
+        begin_head(&w);
+        if (PAUSE_ROWS[i].in_body) {
+            qh_body_init(&w.conn.body, QH_FRAMING_CLOSE, 0, &USUAL_CHUNKS, &sink);
+            qh_conn_start_body(&w.conn);
+        }
+        for (int k = 0; k < 2; k++)
+            expect(qh_conn_pause(&w.loop, &w.conn, true) == 0, "pausing failed");
+        put(w.sockets.peer, OK, 19);
+        turn(&w, 0);
+        expect_trace(&w, "");
+        expect_n("interest", w.conn.interest, 0);
+        expect_n("waiting", bytes_waiting(w.sockets.ours), 19);
+        qh_conn_send(&w.loop, &w.conn, "hello", 5, false); /* sending goes on beside it */
+        turn(&w, 0);
+        expect_trace(&w, "sent:5");
+        for (int k = 0; k < 2; k++)
+            expect(qh_conn_pause(&w.loop, &w.conn, false) == 0, "resuming failed");
+        turn(&w, 0);
+        expect_trace(&w, PAUSE_ROWS[i].trace);
+        turn(&w, 0);
+        expect_trace(&w, "");
+        end_world(&w);
+    }
+}
+
+static void test_paused_and_resumed_or_closed_between(void)
+{
+    world w;
+    qh_sink sink = {.kind = QH_SINK_NOTHING};
+    row("conn_resumed_then_paused_or_closed_nothing_read");
+    for (int k = 0; k < 2; k++) {
+        begin_world(&w, local_pair(), true);
+        qh_body_init(&w.conn.body, QH_FRAMING_CLOSE, 0, &USUAL_CHUNKS, &sink);
+        qh_conn_start_body(&w.conn);
+        put(w.sockets.peer, "hello", 5);
+        require(qh_conn_pause(&w.loop, &w.conn, true) == 0 && qh_conn_pause(&w.loop, &w.conn, false) == 0, "pause");
+        expect(w.loop.unfinished.first == &w.conn, "it does not wait for its turn");
+        if (k == 0)
+            require(qh_conn_pause(&w.loop, &w.conn, true) == 0, "pause");
+        else
+            qh_conn_close(&w.loop, &w.conn, false);
+        expect(!w.loop.unfinished.first && !w.loop.unfinished.last, "it still waits for its turn");
+        turn(&w, 0);
+        expect_trace(&w, "");
+        end_world(&w);
+    }
+}
+
+/* ---------------------------------------------------------------------------------------- breaking off */
+static void test_reset(void)
+{
+    static const struct {
+        const char *name, *before, *trace;
+        qh_framing framing;
+    } RESET_ROWS[] = {
+        {"before_head", "", "failed:E_RECEIVE:reset", QH_FRAMING_NONE},
+        {"in_head", "HTTP/1.1", "first failed:E_RECEIVE:reset", QH_FRAMING_NONE},
+        {"in_length_body", "hello", "progress failed:E_RECEIVE:reset", QH_FRAMING_LENGTH},
+        {"in_chunked_body", "9\r\nhello", "progress failed:E_RECEIVE:reset", QH_FRAMING_CHUNKED},
+        {"in_body_to_close", "hello", "progress failed:E_RECEIVE:reset", QH_FRAMING_CLOSE},
+    };
+    for (size_t i = 0; i < N_ROWS(RESET_ROWS); i++) {
+        world w;
+        qh_sink sink = {.kind = QH_SINK_NOTHING};
+        row("conn_reset_%s_failed_with_errno", RESET_ROWS[i].name);
+        begin_world(&w, tcp_pair(), true);
+        begin_head(&w);
+        if (RESET_ROWS[i].framing != QH_FRAMING_NONE) {
+            qh_body_init(&w.conn.body, RESET_ROWS[i].framing, 9, &USUAL_CHUNKS, &sink);
+            qh_conn_start_body(&w.conn);
+        }
+        put(w.sockets.peer, RESET_ROWS[i].before, strlen(RESET_ROWS[i].before));
+        if (RESET_ROWS[i].before[0])
+            turn_until_event(&w);
+        peer_does_it(&w, PEER_RESETS);
+        for (int k = 0; k < 3; k++)
+            turn(&w, 0);
+        expect_trace(&w, RESET_ROWS[i].trace);
+        end_world(&w);
+    }
+}
+
+static void test_disk_full(void)
+{
+    world w;
+    qh_sink sink;
+    int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    row("conn_body_disk_full_failed_with_errno");
+    begin_world(&w, local_pair(), true);
+    qh_sink_init_descriptor(&sink, fd, 0);
+    qh_body_init(&w.conn.body, QH_FRAMING_LENGTH, 9, &USUAL_CHUNKS, &sink);
+    qh_conn_start_body(&w.conn);
+    put(w.sockets.peer, "hello", 5);
+    turn(&w, 0);
+    expect_trace(&w, "failed:E_SINK:disk_full");
+    end_world(&w);
+    close(fd);
+}
+
+static void test_surplus(void)
+{
+    world w;
+    qh_sink sink = {.kind = QH_SINK_NOTHING};
+    row("conn_body_bytes_behind_chunks_counted");
+    begin_world(&w, local_pair(), true);
+    qh_body_init(&w.conn.body, QH_FRAMING_CHUNKED, 0, &USUAL_CHUNKS, &sink);
+    qh_conn_start_body(&w.conn);
+    put(w.sockets.peer, CHUNKS "evil", sizeof CHUNKS - 1 + 4);
+    turn(&w, 0);
+    expect_trace(&w, "end+4");
+    expect(w.conn.last_heard_ns == w.loop.now_ns && w.conn.drained, "the receive was not noted");
+    end_world(&w);
+}
+
+int main(void)
+{
+    test_connected();
+    test_refused();
+    test_open_refused();
+    test_closed();
+    test_partial_send();
+    test_stop_sending();
+    test_send_failed();
+    test_idle();
+    test_reuse(0, "in_the_turn_that_emptied_the_socket_not_looked_at", "sent:5");
+    test_reuse(2, "turns_after_the_last_receive_looked_at_first", "stale");
+    test_pause();
+    test_paused_and_resumed_or_closed_between();
+    test_reset();
+    test_disk_full();
+    test_surplus();
+    return check_summary("conn");
+}

@@ -1,0 +1,428 @@
+/* test_faults.c: system calls and allocations that fail, are interrupted, or do less than asked. The linker
+ * puts the __wrap_ functions here in place of the real ones (see the Makefile). */
+#include "turn_internal.h"
+#include "world.h"
+
+typedef enum call {
+    CALL_RECV,
+    CALL_SEND,
+    CALL_PWRITE,
+    CALL_FALLOCATE,
+    CALL_READ,
+    CALL_MALLOC,
+    CALL_REALLOC,
+    CALL_EPOLL_CTL,
+    CALL_GETSOCKOPT,
+    N_CALLS
+} call;
+
+/* Calls that let `n_good` pass, then the next `n_bad` fail with this errno. */
+typedef struct fault {
+    unsigned n_good, n_bad;
+    int error;
+} fault;
+static fault faults[N_CALLS];
+enum { NOTHING_WRITTEN = -1, HALF_WRITTEN = -2 }; /* instead of an errno, for pwrite */
+
+static int endless_fd = -1; /* this socket always has as much to receive as is asked for */
+
+static bool fails(call which)
+{
+    fault *f = &faults[which];
+    if (f->n_bad == 0 || (f->n_good > 0 && f->n_good--))
+        return false;
+    f->n_bad--;
+    errno = f->error;
+    return true;
+}
+
+#define WRAPPED(type, name, which, failure, parameters, arguments) \
+    type __real_##name parameters;                                 \
+    type __wrap_##name parameters;                                 \
+    type __wrap_##name parameters { return fails(which) ? (failure) : __real_##name arguments; }
+
+WRAPPED(ssize_t, send, CALL_SEND, -1, (int fd, const void *data, size_t len, int flags), (fd, data, len, flags))
+WRAPPED(int, fallocate, CALL_FALLOCATE, -1, (int fd, int mode, off_t from, off_t len), (fd, mode, from, len))
+WRAPPED(ssize_t, read, CALL_READ, -1, (int fd, void *data, size_t len), (fd, data, len))
+WRAPPED(void *, malloc, CALL_MALLOC, NULL, (size_t len), (len))
+WRAPPED(void *, realloc, CALL_REALLOC, NULL, (void *memory, size_t len), (memory, len))
+struct epoll_event;
+WRAPPED(int, epoll_ctl, CALL_EPOLL_CTL, -1, (int set, int what, int fd, struct epoll_event *event), (set, what, fd, event))
+WRAPPED(int, getsockopt, CALL_GETSOCKOPT, -1, (int fd, int level, int name, void *value, socklen_t *len),
+        (fd, level, name, value, len))
+
+ssize_t __real_recv(int fd, void *room, size_t len, int flags);
+ssize_t __wrap_recv(int fd, void *room, size_t len, int flags);
+ssize_t __wrap_recv(int fd, void *room, size_t len, int flags)
+{
+    if (fails(CALL_RECV))
+        return -1;
+    if (fd != endless_fd)
+        return __real_recv(fd, room, len, flags);
+    memset(room, 'e', len);
+    return (ssize_t)len;
+}
+
+ssize_t __real_pwrite(int fd, const void *data, size_t len, off_t offset);
+ssize_t __wrap_pwrite(int fd, const void *data, size_t len, off_t offset);
+ssize_t __wrap_pwrite(int fd, const void *data, size_t len, off_t offset)
+{
+    if (!fails(CALL_PWRITE))
+        return __real_pwrite(fd, data, len, offset);
+    if (errno == HALF_WRITTEN)
+        return __real_pwrite(fd, data, len / 2, offset);
+    return errno == NOTHING_WRITTEN ? 0 : -1;
+}
+
+static void set_fault(call which, fault f) { faults[which] = f; }
+static void clear_faults(void) { memset(faults, 0, sizeof faults); }
+
+/* ------------------------------------------------------------------------------ faults of a connection */
+#define OK "HTTP/1.1 200 OK\r\n\r\n"
+
+static void turns(world *w)
+{
+    for (int i = 0; i < 4; i++)
+        turn(w, 0);
+}
+static void head_comes(world *w)
+{
+    begin_head(w);
+    put(w->sockets.peer, OK, 19);
+    turns(w);
+}
+static void head_comes_in_pieces(world *w)
+{
+    static const char LONG_FIELD[2000] = {'a'};
+    begin_head(w);
+    put(w->sockets.peer, OK, 17);
+    turns(w);
+    put(w->sockets.peer, LONG_FIELD, sizeof LONG_FIELD);
+    turns(w);
+}
+static void body_comes(world *w)
+{
+    static qh_sink sink = {.kind = QH_SINK_NOTHING};
+    qh_body_init(&w->conn.body, QH_FRAMING_LENGTH, 9, &USUAL_CHUNKS, &sink);
+    qh_conn_start_body(&w->conn);
+    put(w->sockets.peer, "hello", 5);
+    turns(w);
+}
+static void sends(world *w)
+{
+    qh_conn_send(&w->loop, &w->conn, "hello", 5, false);
+    turns(w);
+}
+static void sends_more_than_fits(world *w)
+{
+    static const char out[1 << 20];
+    qh_conn_send(&w->loop, &w->conn, out, sizeof out, false);
+    turns(w);
+    w->trace[w->trace[0] ? strcspn(w->trace, ":") : 0] = '\0'; /* how much fits is the system's to say */
+    turns(w);
+}
+static void timer_goes_off(world *w)
+{
+    require(qh_poller_arm(&w->loop.poller, 1) == 0, "qh_poller_arm");
+    turn(w, 1000);
+    turns(w);
+}
+
+static const struct {
+    const char *name;
+    call which;
+    fault fault;
+    void (*scene)(world *);
+    const char *trace;
+} CONN_ROWS[] = {
+    {"head_interrupted_told_later", CALL_RECV, {0, 1, EINTR}, head_comes, "head:19+0"},
+    {"head_receive_fails_told", CALL_RECV, {0, 1, ENOMEM}, head_comes, "failed:E_RECEIVE:memory"},
+    {"head_not_there_after_all_told_later", CALL_RECV, {0, 1, EAGAIN}, head_comes, "head:19+0"},
+    {"head_first_piece_no_memory_told", CALL_REALLOC, {0, 1, ENOMEM}, head_comes_in_pieces,
+     "first failed:E_RECEIVE:memory"},
+    {"head_next_piece_no_memory_told", CALL_REALLOC, {1, 1, ENOMEM}, head_comes_in_pieces,
+     "first failed:E_RECEIVE:memory"},
+    {"body_interrupted_told", CALL_RECV, {0, 3, EINTR}, body_comes, "progress"},
+    {"body_receive_fails_told", CALL_RECV, {0, 1, ENOMEM}, body_comes, "failed:E_RECEIVE:memory"},
+    {"body_not_there_after_all_told_later", CALL_RECV, {0, 1, EAGAIN}, body_comes, "progress"},
+    {"send_interrupted_sent", CALL_SEND, {0, 3, EINTR}, sends, "sent:5"},
+    {"send_no_room_sent_later", CALL_SEND, {0, 1, EAGAIN}, sends, "sent:5"},
+    {"send_fails_told", CALL_SEND, {0, 1, ENOMEM}, sends, "failed:E_SEND:memory"},
+    {"send_part_not_watched_told", CALL_EPOLL_CTL, {0, 1, ENOMEM}, sends_more_than_fits, "sent"},
+    {"timer_read_interrupted_told_once", CALL_READ, {0, 1, EINTR}, timer_goes_off, "timer"},
+};
+
+static void run_conn_rows(void)
+{
+    for (size_t i = 0; i < N_ROWS(CONN_ROWS); i++) {
+        world w;
+        row("faults_%s", CONN_ROWS[i].name);
+        begin_world(&w, local_pair(), true);
+        set_fault(CONN_ROWS[i].which, CONN_ROWS[i].fault);
+        CONN_ROWS[i].scene(&w);
+        expect_trace(&w, CONN_ROWS[i].trace);
+        expect_n("faults left", faults[CONN_ROWS[i].which].n_bad, 0);
+        clear_faults();
+        end_world(&w);
+    }
+}
+
+static void test_not_watched_after_part(void)
+{
+    static const char out[1 << 20];
+    world w;
+    row("faults_send_part_not_watched_failed_behind_sent");
+    begin_world(&w, local_pair(), true);
+    set_fault(CALL_EPOLL_CTL, (fault){0, 1, ENOMEM});
+    qh_conn_send(&w.loop, &w.conn, out, sizeof out, false);
+    turn(&w, 0);
+    clear_faults();
+    expect(strncmp(w.trace, "sent:", 5) == 0 && strstr(w.trace, " failed:E_SEND:memory"), "events are '%s'", w.trace);
+    end_world(&w);
+}
+
+static void test_connecting(void)
+{
+    static const struct {
+        const char *name;
+        call which;
+    } CONNECT_ROWS[] = {{"no_error_to_be_had", CALL_GETSOCKOPT}, {"not_watched", CALL_EPOLL_CTL}};
+    for (size_t i = 0; i < N_ROWS(CONNECT_ROWS); i++) {
+        struct sockaddr_in address;
+        int from = listener(&address);
+        world w;
+        row("faults_connecting_%s_told", CONNECT_ROWS[i].name);
+        begin_world(&w, (pair){begin_connect(&address), -1}, false);
+        set_fault(CONNECT_ROWS[i].which, (fault){0, 1, ENOMEM});
+        turn_until_event(&w);
+        clear_faults();
+        expect_trace(&w, "connected:memory");
+        end_world(&w);
+        close(from);
+    }
+}
+
+static void test_pause_refused(void)
+{
+    world w;
+    row("faults_pausing_refused_error");
+    begin_world(&w, local_pair(), true);
+    set_fault(CALL_EPOLL_CTL, (fault){0, 1, ENOMEM});
+    expect(qh_conn_pause(&w.loop, &w.conn, true) == -1 && errno == ENOMEM, "it was paused");
+    clear_faults();
+    end_world(&w);
+}
+
+static void test_next_head_no_memory(void)
+{
+    world w;
+    char more[] = "HTTP/1.1 2";
+    size_t head_len;
+    row("faults_next_head_no_memory_error");
+    begin_world(&w, local_pair(), true);
+    head_comes(&w);
+    set_fault(CALL_REALLOC, (fault){0, 1, ENOMEM});
+    expect_status(qh_conn_next_head(&w.conn, more, 10, &head_len), QH_E_RECEIVE);
+    clear_faults();
+    end_world(&w);
+}
+
+/* --------------------------------------------------------------------------------- faults of a loop */
+static void test_loop_no_memory(void)
+{
+    int next = dup(0);
+    row("faults_loop_open_no_memory_error_and_nothing_left");
+    close(next);
+    for (unsigned n_good = 0; n_good < 3; n_good++) {
+        qh_loop loop;
+        set_fault(CALL_MALLOC, (fault){n_good, 1, ENOMEM});
+        expect(qh_loop_open(&loop) == -1 && errno == ENOMEM, "it opened");
+        clear_faults();
+        expect(!loop.ring && !loop.arena && !loop.scratch.memory && loop.poller.fd == -1, "something is left");
+    }
+    for (unsigned n_good = 0; n_good < 2; n_good++) {
+        qh_loop loop;
+        set_fault(CALL_EPOLL_CTL, (fault){n_good, 1, ENOMEM});
+        expect(qh_loop_open(&loop) == -1 && errno == ENOMEM, "it opened");
+        clear_faults();
+    }
+    int after = dup(0);
+    expect_n("next descriptor", (uint64_t)after, (uint64_t)next);
+    close(after);
+}
+
+static void test_slots_no_memory(void)
+{
+    row("faults_conn_open_no_memory_error_and_can_be_tried_again");
+    for (unsigned n_good = 0; n_good < 2; n_good++) {
+        qh_loop loop;
+        qh_conn conn = {0};
+        pair both = local_pair();
+        require(qh_loop_open(&loop) == 0, "qh_loop_open");
+        set_fault(CALL_REALLOC, (fault){n_good, 1, ENOMEM});
+        expect(qh_conn_open(&loop, &conn, both.ours, true) == -1, "it was taken");
+        clear_faults();
+        expect_n("connections", loop.n_conns, 0);
+        expect(qh_conn_open(&loop, &conn, both.ours, true) == 0, "it was not taken");
+        qh_conn_close(&loop, &conn, false);
+        close(both.peer);
+        qh_loop_close(&loop);
+    }
+}
+
+/* One connection that never runs dry, and one that has a head: a turn serves both, and the next turn does
+ * not wait for the poller, whose socket says nothing. */
+static void test_budget(void)
+{
+    enum { BUDGET = 1 << 20, RECEIVE = 256 << 10 };
+    world w;
+    qh_conn other = {0};
+    pair both = local_pair();
+    qh_sink sink = {.kind = QH_SINK_NOTHING};
+    row("faults_endless_body_budget_spent_others_served_and_no_waiting");
+    begin_world(&w, local_pair(), true);
+    require(qh_conn_open(&w.loop, &other, both.ours, true) == 0, "qh_conn_open");
+    qh_conn_expect_head(&other, &USUAL_HEAD);
+    qh_body_init(&w.conn.body, QH_FRAMING_CLOSE, 0, &USUAL_CHUNKS, &sink);
+    qh_conn_start_body(&w.conn);
+    endless_fd = w.conn.fd;
+
+    put(w.sockets.peer, "x", 1);
+    turn(&w, 1000);
+    expect_trace(&w, "progress");
+    uint64_t received = w.conn.body.n_received;
+    expect(received >= BUDGET && received < BUDGET + RECEIVE, "%llu bytes in a turn", (unsigned long long)received);
+    expect(w.loop.unfinished.first == &w.conn, "it does not wait for its turn");
+    require(__real_recv(w.conn.fd, (char[1]){0}, 1, MSG_DONTWAIT) == 1, "recv"); /* the poller has no news now */
+
+    put(both.peer, OK, 19);
+    turn(&w, 60000);
+    expect(strcmp(w.trace, "head:19+0 progress") == 0, "events are '%s'", w.trace);
+    turn(&w, 60000);
+    expect(w.conn.body.n_received >= 3 * (uint64_t)BUDGET && w.conn.body.n_received < 3 * (BUDGET + RECEIVE),
+           "%llu bytes in three turns", (unsigned long long)w.conn.body.n_received);
+
+    w.trace[0] = '\0';
+    require(qh_conn_pause(&w.loop, &w.conn, true) == 0, "qh_conn_pause"); /* a paused one does not keep it busy */
+    turn(&w, 20);
+    expect_trace(&w, "");
+    require(qh_conn_pause(&w.loop, &w.conn, false) == 0, "qh_conn_pause");
+    turn(&w, 60000);
+    expect_trace(&w, "progress");
+    endless_fd = -1;
+    turn(&w, 0);
+    turn(&w, 20);
+    expect_trace(&w, "");
+    expect(!w.loop.unfinished.first, "it still waits for its turn");
+    qh_conn_close(&w.loop, &other, false);
+    close(both.peer);
+    end_world(&w);
+}
+
+static void test_budget_many(void)
+{
+    enum { N = 3 };
+    world w;
+    qh_conn others[N] = {{0}};
+    pair both[N];
+    qh_sink sink = {.kind = QH_SINK_NOTHING};
+    row("faults_unfinished_ones_each_served_once_a_turn");
+    begin_world(&w, local_pair(), true);
+    for (int i = 0; i < N; i++) {
+        both[i] = local_pair();
+        require(qh_conn_open(&w.loop, &others[i], both[i].ours, true) == 0, "qh_conn_open");
+        qh_body_init(&others[i].body, QH_FRAMING_LENGTH, INT64_MAX, &USUAL_CHUNKS, &sink);
+        qh_conn_start_body(&others[i]);
+        require(qh_conn_pause(&w.loop, &others[i], true) == 0, "pause");
+        require(qh_conn_pause(&w.loop, &others[i], false) == 0, "pause"); /* puts it on the list */
+    }
+    for (unsigned k = 1; k <= 3; k++)
+        for (int i = 0; i < N; i++) { /* one endless after the other; the rest finds nothing */
+            endless_fd = others[i].fd;
+            require(qh_conn_pause(&w.loop, &others[i], false) == 0, "pause");
+            uint64_t before = others[i].body.n_received;
+            expect_n("events", turn(&w, 0), 1);
+            expect_n("a turn's share", others[i].body.n_received - before, 1 << 20);
+        }
+    endless_fd = -1;
+    for (int i = 0; i < N; i++) {
+        qh_conn_close(&w.loop, &others[i], false);
+        close(both[i].peer);
+    }
+    end_world(&w);
+}
+
+/* ------------------------------------------------------------------------------------ faults of a sink */
+static const struct {
+    const char *name;
+    fault fault;
+    qh_status status;
+    int error;
+    uint64_t offset;
+} WRITE_ROWS[] = {
+    {"interrupted_goes_on", {0, 3, EINTR}, QH_DONE, 0, 8},
+    {"half_goes_on", {0, 1, HALF_WRITTEN}, QH_DONE, 0, 8},
+    {"halves_then_interrupted_goes_on", {1, 0, 0}, QH_DONE, 0, 8},
+    {"nothing_disk_full", {0, 1, NOTHING_WRITTEN}, QH_E_SINK, ENOSPC, 0},
+    {"fails_told", {0, 1, EIO}, QH_E_SINK, EIO, 0},
+};
+
+static void run_write_rows(void)
+{
+    for (size_t i = 0; i < N_ROWS(WRITE_ROWS); i++) {
+        qh_sink sink;
+        char text[8] = "";
+        int fd = nameless_file();
+        row("faults_write_%s", WRITE_ROWS[i].name);
+        qh_sink_init_descriptor(&sink, fd, 0);
+        set_fault(CALL_PWRITE, WRITE_ROWS[i].fault);
+        expect_status(qh_sink_write(&sink, "12345678", 8), WRITE_ROWS[i].status);
+        clear_faults();
+        expect_n("errno", (uint64_t)sink.error, (uint64_t)WRITE_ROWS[i].error);
+        expect_n("offset", sink.offset, WRITE_ROWS[i].offset);
+        expect_bytes("file", text, (size_t)pread(fd, text, 8, 0), (bytes){"12345678", WRITE_ROWS[i].offset});
+        close(fd);
+    }
+}
+
+static void test_reserve(void)
+{
+    static const struct {
+        const char *name;
+        int error;
+        bool reserves;
+    } RESERVE_ROWS[] = {
+        {"interrupted_tried_again_later", EINTR, true},
+        {"disk_full_left_alone", ENOSPC, false},
+        {"not_supported_left_alone", EOPNOTSUPP, false},
+    };
+    for (size_t i = 0; i < N_ROWS(RESERVE_ROWS); i++) {
+        qh_sink sink;
+        int fd = nameless_file();
+        row("faults_reserve_%s", RESERVE_ROWS[i].name);
+        qh_sink_init_descriptor(&sink, fd, 0);
+        set_fault(CALL_FALLOCATE, (fault){0, 1, RESERVE_ROWS[i].error});
+        qh_sink_reserve(&sink, 1 << 20);
+        clear_faults();
+        expect_n("reserves", sink.reserves, RESERVE_ROWS[i].reserves);
+        expect_n("reserved_to", sink.reserved_to, 0);
+        expect_status(qh_sink_write(&sink, "hello", 5), QH_DONE);
+        close(fd);
+    }
+}
+
+int main(void)
+{
+    run_conn_rows();
+    test_not_watched_after_part();
+    test_connecting();
+    test_pause_refused();
+    test_next_head_no_memory();
+    test_loop_no_memory();
+    test_slots_no_memory();
+    test_budget();
+    test_budget_many();
+    run_write_rows();
+    test_reserve();
+    return check_summary("faults");
+}
