@@ -2,6 +2,7 @@
 
 On the Qt face they are not raised but become `error()` and `errorString()`; their `qt_name` is the member of QHttp.Error.
 """
+import builtins
 
 
 class QHttpError(Exception):
@@ -26,8 +27,11 @@ class NetworkError(QHttpError):
     """The system refused a socket call for another reason than a refusal or a reset; the text names it."""
 
 
-class TimeoutError(QHttpError, TimeoutError):
-    """A limit of time ran out; the text says which and how long it was. Try again, or set a longer one."""
+class TimeoutError(QHttpError, builtins.TimeoutError):
+    """A limit of time ran out; the text says which and how long it was. Try again, or set a longer one.
+
+    Python's own TimeoutError is a base, so that either `except` catches it.
+    """
 
 
 class ProtocolError(QHttpError):

@@ -344,7 +344,8 @@ class QHttpResponseHeader(QHttpHeader):
 
     def statusCode(self) -> int:
         """The status code, such as 404 (Qt 4 QHttpResponseHeader::statusCode)."""
-        return self._line[0]
+        block = self._block
+        return int(block[9:12]) if block is not None else self._line[0]      # often all that is asked of a head
 
     def reasonPhrase(self) -> str:
         """The text behind the status code, may be "" (Qt 4 QHttpResponseHeader::reasonPhrase)."""

@@ -6,6 +6,7 @@ import warnings
 from qhttp._core import Limits
 from qhttp.headers import QHttpRequestHeader
 from qhttp.network import ConnectionMode, Error, State
+from qhttp.network import ConnectionMode as Mode
 from qhttp.protocol.request import check_fields, check_target
 from qhttp.request_queue import CLOSE, GET, HEAD, POST, REQUEST, SET_HOST, RequestQueue
 
@@ -82,11 +83,11 @@ class QHttp(RequestQueue):
 
     State, Error, ConnectionMode = State, Error, ConnectionMode
     Unconnected, HostLookup, Connecting, Sending, Reading, Connected, Closing = State
-    (NoError, UnknownError, HostNotFound, ConnectionRefused, UnexpectedClose, InvalidResponseHeader, WrongContentLength, Aborted,
-     AuthenticationRequiredError, ProxyAuthenticationRequiredError) = Error
+    (NoError, UnknownError, HostNotFound, ConnectionRefused, UnexpectedClose, InvalidResponseHeader, WrongContentLength,
+     Aborted, AuthenticationRequiredError, ProxyAuthenticationRequiredError) = Error
     ConnectionModeHttp, ConnectionModeHttps = ConnectionMode
 
-    def __init__(self, hostname: Any = None, mode: ConnectionMode | int | None = None, port: Any = None,
+    def __init__(self, hostname: Any = None, mode: Mode | int | None = None, port: Any = None,
                  parent: object = None) -> None:
         if hostname is not None and not isinstance(hostname, str):      # QHttp(parent)
             if mode is not None or port is not None or parent is not None:
@@ -114,7 +115,7 @@ class QHttp(RequestQueue):
         return self._parent
 
     # -- requests: each is queued and returns its id (int)
-    def setHost(self, hostname: str, mode: ConnectionMode | int | None = None, port: int | None = None) -> int:
+    def setHost(self, hostname: str, mode: Mode | int | None = None, port: int | None = None) -> int:
         """Queues the choice of the server for the requests after it: setHost(hostname, port=80) or setHost(hostname, mode,
         port=0). Port 0 is the mode's own. Returns the request's id (Qt: QHttp::setHost)."""
         if mode is not None and not isinstance(mode, ConnectionMode):

@@ -404,7 +404,9 @@ cdef class RequestQueue(Observer):
 
     def lastResponse(self):
         """The QHttpResponseHeader received last, interim ones included; invalid before the first (Qt: QHttp::lastResponse)."""
-        return QHttpResponseHeader(self.current_response())
+        if self.head_block is None:
+            return QHttpResponseHeader()
+        return QHttpResponseHeader._from_block(self.head_block)
 
     def state(self):
         """QHttp.State (Qt: QHttp::state)."""

@@ -84,7 +84,7 @@ class Resolver:
 
 
 def look_up(host, port):
-    """The addresses of a name, as Resolver.lookup gives them; blocks. Raises OSError, and UnicodeError for an impossible name."""
+    """The addresses of a name, as Resolver.lookup gives them; blocks. Raises OSError; UnicodeError for an impossible name."""
     import _socket
     name = host.encode("ascii") if host.isascii() else host.encode("idna")
     found = _socket.getaddrinfo(name, port, 0, _socket.SOCK_STREAM)

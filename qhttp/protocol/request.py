@@ -21,7 +21,7 @@ def check_target(path):
         raise TypeError(f"path must be str, not {type(path).__name__}")
     for byte in target:
         if byte <= 32 or byte >= 127:
-            raise ValueError(f"path has a blank, a control character or a byte above 126: percent-encode it first: {path[:80]!r}")
+            raise ValueError(f"path has a blank, a control character or a byte above 126: percent-encode it: {path[:80]!r}")
     return target
 
 
