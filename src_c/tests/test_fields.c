@@ -100,7 +100,8 @@ static const struct {
     {"fold_with_tab_runs_on", B("A: b\r\n\tc\r\n"), QH_DONE, B("A=b\r\n\tc|")},
     {"folds_run_on", B("A: b\r\n c\r\n  d \r\n"), QH_DONE, B("A=b\r\n c\r\n  d|")},
     {"fold_of_empty_value_trimmed", B("A:\r\n b\r\n"), QH_DONE, B("A=b|")},
-    {"fold_of_blanks_trimmed", B("A: b\r\n \t\r\nC: d\r\n"), QH_DONE, B("A=b|C=d|")},
+    {"fold_of_blanks_refused", B("A: b\r\n \t\r\nC: d\r\n"), QH_E_FIELD_LINE, B("")},
+    {"fold_of_a_blank_before_end_refused", B("A: b\r\n \r\n"), QH_E_FIELD_LINE, B("")},
     {"fold_with_colon_is_value", B("A: b\r\n C: d\r\n"), QH_DONE, B("A=b\r\n C: d|")},
     {"fold_bare_lf_runs_on", B("A: b\n c\n"), QH_DONE, B("A=b\n c|")},
     {"fold_after_status_line_refused", B(" A: b\r\n"), QH_E_FIELD_LINE, B("")},
@@ -208,7 +209,6 @@ static const struct {
     {"other_protocol_unknown", B("RTSP/1.0 200 OK"), 0, 0, 0, B("")},
     {"sign_in_status_unknown", B("HTTP/1.1 +20 OK"), 0, 0, 0, B("")},
     {"hex_in_status_unknown", B("HTTP/1.1 2a0 OK"), 0, 0, 0, B("")},
-    {"nul_in_status_unknown", B("HTTP/1.1 20\0 OK"), 0, 0, 0, B("")},
     {"empty_line_unknown", B(""), 0, 0, 0, B("")},
 };
 
@@ -231,6 +231,25 @@ static void run_status_rows(void)
     }
 }
 
+static const struct {
+    const char *name;
+    bytes head;
+} REFUSED_ROWS[] = {
+    {"nul_in_reason", B("HTTP/1.1 200 O\0K\r\n\r\n")},
+    {"nul_in_status", B("HTTP/1.1 20\0\r\n\r\n")},
+    {"cr_in_reason", B("HTTP/1.1 200 O\rK\r\n\r\n")},
+    {"cr_cr_lf", B("HTTP/1.1 200 OK\r\r\n\r\n")},
+    {"smuggled_field", B("HTTP/1.1 200 OK\rA: b\r\n\r\n")},
+};
+
+static void run_refused_rows(void)
+{
+    for (size_t i = 0; i < N_ROWS(REFUSED_ROWS); i++) {
+        row("fields_status_line_%s_refused", REFUSED_ROWS[i].name);
+        expect_status(run(REFUSED_ROWS[i].head.at, REFUSED_ROWS[i].head.len).status, QH_E_FIELD_LINE);
+    }
+}
+
 /* -------------------------------------------------------------------------------------------- framing */
 #define CL "Content-Length: "
 static const struct {
@@ -245,7 +264,7 @@ static const struct {
     {"blanks_around_one", "Content-Length: \t5\t \r\n", QH_LENGTH_ONE, 5},
     {"leading_zeros_one", CL "0005\r\n", QH_LENGTH_ONE, 5},
     {"25_zeros_one", CL "0000000000000000000000005\r\n", QH_LENGTH_ONE, 5},
-    {"folded_one", "Content-Length:\r\n 5\r\n", QH_LENGTH_ONE, 5},
+    {"folded_bad", "Content-Length:\r\n 5\r\n", QH_LENGTH_BAD, 0},
     {"2_63_minus_1_one", CL "9223372036854775807\r\n", QH_LENGTH_ONE, INT64_MAX},
     {"2_63_bad", CL "9223372036854775808\r\n", QH_LENGTH_BAD, 0},
     {"2_64_minus_1_bad", CL "18446744073709551615\r\n", QH_LENGTH_BAD, 0},
@@ -275,7 +294,7 @@ static const struct {
     {"repeated_far_one", CL "5\r\nA: b\r\nContent-length:5\r\nA: b\r\n" CL "5 \r\n", QH_LENGTH_ONE, 5},
     {"list_one", CL "5, 5\r\n", QH_LENGTH_ONE, 5},
     {"list_no_space_one", CL "5,5,5\r\n", QH_LENGTH_ONE, 5},
-    {"list_folded_one", CL "5,\r\n 5\r\n", QH_LENGTH_ONE, 5},
+    {"list_folded_bad", CL "5,\r\n 5\r\n", QH_LENGTH_BAD, 0},
     {"list_and_repeated_one", CL "5, 5\r\n" CL "5\r\n", QH_LENGTH_ONE, 5},
     {"repeated_differs_bad", CL "5\r\n" CL "6\r\n", QH_LENGTH_BAD, 0},
     {"repeated_zero_differs_bad", CL "0\r\n" CL "6\r\n", QH_LENGTH_BAD, 0},
@@ -292,6 +311,8 @@ static const struct {
     {"bad_then_zero_bad", CL "x\r\n" CL "0\r\n", QH_LENGTH_BAD, 0},
     {"empty_then_good_bad", "Content-Length:\r\n" CL "5\r\n", QH_LENGTH_BAD, 0},
     {"good_then_bad_bad", CL "5\r\n" CL "x\r\n", QH_LENGTH_BAD, 0},
+    {"folded_then_good_bad", "Content-Length:\r\n 5\r\n" CL "5\r\n", QH_LENGTH_BAD, 0},
+    {"good_then_folded_bad", CL "5\r\n" "Content-Length:\r\n 5\r\n", QH_LENGTH_BAD, 0},
     {"longer_name_none", "Content-Lengthy: 5\r\n", QH_LENGTH_NONE, 0},
     {"shorter_name_none", "Content-Lengt: 5\r\n", QH_LENGTH_NONE, 0},
     {"prefixed_name_none", "X-Content-Length: 5\r\n", QH_LENGTH_NONE, 0},
@@ -315,44 +336,46 @@ static void run_length_rows(void)
 #define TE "Transfer-Encoding: "
 static const struct {
     const char *name, *lines;
-    unsigned n_codings, n_chunked;
+    unsigned n_codings, n_chunked, n_identity;
     bool last, malformed;
 } CODING_ROWS[] = {
-    {"none_none", "", 0, 0, false, false},
-    {"chunked_last", TE "chunked\r\n", 1, 1, true, false},
-    {"any_case_last", "tRANSFER-eNCODING:CHUNKed\r\n", 1, 1, true, false},
-    {"tab_behind_last", TE "\tchunked\t\r\n", 1, 1, true, false},
-    {"folded_last", "Transfer-Encoding:\r\n chunked\r\n", 1, 1, true, false},
-    {"gzip_not_last", TE "gzip\r\n", 1, 0, false, false},
-    {"list_last", TE "gzip, chunked\r\n", 2, 1, true, false},
-    {"list_no_space_last", TE "gzip,chunked\r\n", 2, 1, true, false},
-    {"list_tabs_last", TE "gzip\t,\tchunked\r\n", 2, 1, true, false},
-    {"list_folded_last", TE "gzip,\r\n\tchunked\r\n", 2, 1, true, false},
-    {"two_fields_last", TE "gzip\r\n" TE "chunked\r\n", 2, 1, true, false},
-    {"chunked_first_not_last", TE "chunked, gzip\r\n", 2, 1, false, false},
-    {"chunked_first_field_not_last", TE "chunked\r\n" TE "identity\r\n", 2, 1, false, false},
-    {"chunked_twice_counted", TE "chunked, chunked\r\n", 2, 2, true, false},
-    {"chunked_twice_in_fields_counted", TE "chunked\r\n" TE "Chunked\r\n", 2, 2, true, false},
-    {"chunked_inside_not_last", TE "gzip, chunked, br\r\n", 3, 1, false, false},
-    {"look_alikes_no_chunked", TE "xchunked, chunkedx, chunke, x-chunked\r\n", 4, 0, false, false},
-    {"long_s_no_chunked", TE "chunk\xc5\xbf" "d\r\n", 1, 0, false, true},
-    {"empty_malformed", "Transfer-Encoding:\r\n", 1, 0, false, true},
-    {"empty_first_malformed", TE ", chunked\r\n", 2, 1, true, true},
-    {"empty_last_malformed", TE "chunked,\r\n", 2, 1, false, true},
-    {"empty_inside_malformed", TE "gzip,,chunked\r\n", 3, 1, true, true},
-    {"quoted_malformed", TE "\"chunked\"\r\n", 1, 0, false, true},
-    {"quoted_comma_malformed", TE "\"gzip, chunked\"\r\n", 2, 0, false, true},
-    {"parameter_malformed", TE "chunked;q=1\r\n", 1, 0, false, true},
-    {"parameter_of_other_malformed", TE "gzip;q=1, chunked\r\n", 2, 1, true, true},
-    {"semicolon_malformed", TE "chunked;\r\n", 1, 0, false, true},
-    {"space_inside_malformed", TE "chun ked\r\n", 1, 0, false, true},
-    {"two_words_malformed", TE "chunked identity\r\n", 1, 0, false, true},
-    {"fold_inside_malformed", TE "chun\r\n ked\r\n", 1, 0, false, true},
-    {"vertical_tab_malformed", TE "\vchunked\r\n", 1, 0, false, true},
-    {"8_bit_malformed", TE "chunked\xa0\r\n", 1, 0, false, true},
-    {"malformed_then_good_malformed", "Transfer-Encoding:\r\n" TE "chunked\r\n", 2, 1, true, true},
-    {"look_alike_name_none", "Transfer-Encodings: chunked\r\nX-" TE "chunked\r\nTE: chunked\r\n", 0, 0, false, false},
-    {"underscore_name_none", "Transfer_Encoding: chunked\r\n", 0, 0, false, false},
+    {"none_none", "", 0, 0, 0, false, false},
+    {"chunked_last", TE "chunked\r\n", 1, 1, 0, true, false},
+    {"any_case_last", "tRANSFER-eNCODING:CHUNKed\r\n", 1, 1, 0, true, false},
+    {"tab_behind_last", TE "\tchunked\t\r\n", 1, 1, 0, true, false},
+    {"folded_malformed", "Transfer-Encoding:\r\n chunked\r\n", 1, 1, 0, true, true},
+    {"gzip_not_last", TE "gzip\r\n", 1, 0, 0, false, false},
+    {"list_last", TE "gzip, chunked\r\n", 2, 1, 0, true, false},
+    {"list_no_space_last", TE "gzip,chunked\r\n", 2, 1, 0, true, false},
+    {"list_tabs_last", TE "gzip\t,\tchunked\r\n", 2, 1, 0, true, false},
+    {"list_folded_malformed", TE "gzip,\r\n\tchunked\r\n", 2, 0, 0, false, true},
+    {"two_fields_last", TE "gzip\r\n" TE "chunked\r\n", 2, 1, 0, true, false},
+    {"chunked_first_not_last", TE "chunked, gzip\r\n", 2, 1, 0, false, false},
+    {"chunked_first_field_not_last", TE "chunked\r\n" TE "identity\r\n", 2, 1, 1, false, false},
+    {"chunked_twice_counted", TE "chunked, chunked\r\n", 2, 2, 0, true, false},
+    {"chunked_twice_in_fields_counted", TE "chunked\r\n" TE "Chunked\r\n", 2, 2, 0, true, false},
+    {"chunked_inside_not_last", TE "gzip, chunked, br\r\n", 3, 1, 0, false, false},
+    {"look_alikes_no_chunked", TE "xchunked, chunkedx, chunke, x-chunked\r\n", 4, 0, 0, false, false},
+    {"long_s_no_chunked", TE "chunk\xc5\xbf" "d\r\n", 1, 0, 0, false, true},
+    {"identity_counted", TE "identity\r\n", 1, 0, 1, false, false},
+    {"identities_counted", TE "IDENTITY, chunked, identity\r\n", 3, 1, 2, false, false},
+    {"empty_malformed", "Transfer-Encoding:\r\n", 1, 0, 0, false, true},
+    {"empty_first_malformed", TE ", chunked\r\n", 2, 1, 0, true, true},
+    {"empty_last_malformed", TE "chunked,\r\n", 2, 1, 0, false, true},
+    {"empty_inside_malformed", TE "gzip,,chunked\r\n", 3, 1, 0, true, true},
+    {"quoted_malformed", TE "\"chunked\"\r\n", 1, 0, 0, false, true},
+    {"quoted_comma_malformed", TE "\"gzip, chunked\"\r\n", 2, 0, 0, false, true},
+    {"parameter_malformed", TE "chunked;q=1\r\n", 1, 0, 0, false, true},
+    {"parameter_of_other_malformed", TE "gzip;q=1, chunked\r\n", 2, 1, 0, true, true},
+    {"semicolon_malformed", TE "chunked;\r\n", 1, 0, 0, false, true},
+    {"space_inside_malformed", TE "chun ked\r\n", 1, 0, 0, false, true},
+    {"two_words_malformed", TE "chunked identity\r\n", 1, 0, 0, false, true},
+    {"fold_inside_malformed", TE "chun\r\n ked\r\n", 1, 0, 0, false, true},
+    {"vertical_tab_malformed", TE "\vchunked\r\n", 1, 0, 0, false, true},
+    {"8_bit_malformed", TE "chunked\xa0\r\n", 1, 0, 0, false, true},
+    {"malformed_then_good_malformed", "Transfer-Encoding:\r\n" TE "chunked\r\n", 2, 1, 0, true, true},
+    {"look_alike_name_none", "Transfer-Encodings: chunked\r\nX-" TE "chunked\r\nTE: x\r\n", 0, 0, 0, false, false},
+    {"underscore_name_none", "Transfer_Encoding: chunked\r\n", 0, 0, 0, false, false},
 };
 
 static void run_coding_rows(void)
@@ -363,6 +386,7 @@ static void run_coding_rows(void)
         expect_status(result.status, QH_DONE);
         expect_n("codings", result.facts.n_codings, CODING_ROWS[i].n_codings);
         expect_n("chunked", result.facts.n_chunked, CODING_ROWS[i].n_chunked);
+        expect_n("identity", result.facts.n_identity, CODING_ROWS[i].n_identity);
         expect_n("chunked is last", result.facts.chunked_is_last, CODING_ROWS[i].last);
         expect_n("malformed", result.facts.codings_malformed, CODING_ROWS[i].malformed);
     }
@@ -408,6 +432,7 @@ int main(void)
     run_line_rows();
     run_byte_rows();
     run_status_rows();
+    run_refused_rows();
     run_length_rows();
     run_coding_rows();
     run_connection_rows();
