@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from bench.build_c import build
-from bench.servers import c_server
+sys.path.append(str(Path(__file__).resolve().parent.parent))       # behind everything: an installed qhttp is preferred
+
+from bench.build_c import build  # noqa: E402
+from bench.servers import c_server  # noqa: E402
 
 
 @pytest.fixture(scope="session")

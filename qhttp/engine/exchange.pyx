@@ -9,7 +9,7 @@ is told, since a slot may turn the loop.
       +--- lose: the connection went before any byte of an answer came (twice at most, idempotent requests only)
 """
 from cpython.bytes cimport PyBytes_GET_SIZE
-from libc.errno cimport ECONNREFUSED, ETIMEDOUT
+from libc.errno cimport ECONNREFUSED, ECONNRESET, EPIPE, ETIMEDOUT
 from libc.stdint cimport uint64_t
 
 from qhttp._core cimport (
@@ -148,6 +148,8 @@ cdef class Exchange(Watcher):
         self.connector = None
         if connection is not None:
             self.use(connection, False)
+        elif error == ECONNRESET or error == EPIPE:     # it stood, and was gone before we looked
+            self.lose(UnexpectedClose("Server closed connection unexpectedly"))
         elif error == ECONNREFUSED or error == ETIMEDOUT:
             self.fail(ConnectError("Connection refused (or timed out)"))
         else:
@@ -387,8 +389,9 @@ cdef class Exchange(Watcher):
             self.fail(error)
             return
         self.n_retries += 1
-        self.connection.close()
-        self.connection = None
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
         self.observer.lost()
         if not self.over:
             self.begin()

@@ -294,6 +294,7 @@ static const struct {
     {"one_above_cap_zero_refused", "1\r", 0, QH_E_CHUNK_TOO_LARGE},
     {"two_digits_at_cap_again", "1f\r", 0x1f, QH_AGAIN},
     {"two_digits_above_cap_refused", "20\r", 0x1f, QH_E_CHUNK_TOO_LARGE},
+    {"two_digits_one_above_cap_refused", "15\r", 0x14, QH_E_CHUNK_TOO_LARGE},
     {"many_digits_above_cap_refused", "fffff\r", 0x1f, QH_E_CHUNK_TOO_LARGE},
     {"32_bit_at_cap_again", "ffffffff\r", UINT32_MAX, QH_AGAIN},
     {"32_bit_above_cap_refused", "100000000\r", UINT32_MAX, QH_E_CHUNK_TOO_LARGE},

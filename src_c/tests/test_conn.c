@@ -150,6 +150,18 @@ static void test_send_failed(void)
     }
 
     world w;
+    row("conn_send_after_head_to_closed_peer_failed_with_errno");
+    begin_world(&w, local_pair(), true);
+    begin_head(&w);
+    put(w.sockets.peer, OK "hello", 24);
+    turn(&w, 0);
+    put(w.sockets.peer, "more", 4); /* lies in the socket, but the owner has the word: nobody would read it */
+    close_peer(&w);
+    qh_conn_send(&w.loop, &w.conn, "hello", 5, false);
+    turn(&w, 0);
+    expect_trace(&w, "head:19+5 failed:E_SEND:pipe");
+    end_world(&w);
+
     row("conn_send_with_nothing_to_read_failed_with_errno");
     begin_world(&w, local_pair(), true);
     begin_head(&w);
@@ -257,6 +269,7 @@ static void test_pause(void)
         expect_n("interest", w.conn.interest, 0);
         expect_n("waiting", bytes_waiting(w.sockets.ours), 19);
         qh_conn_send(&w.loop, &w.conn, "hello", 5, false); /* sending goes on beside it */
+        expect(qh_conn_pause(&w.loop, &w.conn, true) == 0 && w.conn.interest == 0, "pausing failed");
         turn(&w, 0);
         expect_trace(&w, "sent:5");
         for (int k = 0; k < 2; k++)

@@ -112,6 +112,11 @@ static void body_comes(world *w)
     put(w->sockets.peer, "hello", 5);
     turns(w);
 }
+static void unasked_byte_comes(world *w)
+{
+    put(w->sockets.peer, "x", 1);
+    turns(w);
+}
 static void sends(world *w)
 {
     qh_conn_send(&w->loop, &w->conn, "hello", 5, false);
@@ -141,6 +146,7 @@ static const struct {
     {"body_interrupted_told", CALL_RECV, {0, 3, EINTR}, body_comes, "progress"},
     {"body_receive_fails_told", CALL_RECV, {0, 1, ENOMEM}, body_comes, "failed:E_RECEIVE:memory"},
     {"body_not_there_after_all_told_later", CALL_RECV, {0, 1, EAGAIN}, body_comes, "progress"},
+    {"idle_nothing_there_after_all_told_later", CALL_RECV, {0, 1, EAGAIN}, unasked_byte_comes, "idle_bytes"},
     {"send_interrupted_sent", CALL_SEND, {0, 3, EINTR}, sends, "sent:5"},
     {"send_no_room_sent_later", CALL_SEND, {0, 1, EAGAIN}, sends, "sent:5"},
     {"send_fails_told", CALL_SEND, {0, 1, ENOMEM}, sends, "failed:E_SEND:memory"},

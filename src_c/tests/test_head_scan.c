@@ -28,6 +28,7 @@ static const head_row ROWS[] = {
     {"crlf_then_lf_done", B(STATUS "\n"), B("\r\n"), QH_DONE, 1, {0}},
     {"bare_cr_ends_no_line", B(STATUS "A: b\r\r\rC\r\n\r\n"), B(""), QH_DONE, 1, {0}},
     {"two_cr_before_lf_not_blank", B(STATUS "\r\r\nA: b\r\n\r\n"), B(""), QH_DONE, 1, {0}},
+    {"one_byte_line_not_blank", B(STATUS "A\n\r\n"), B(""), QH_DONE, 1, {0}},
     {"blank_with_space_not_blank", B(STATUS " \r\n\r\n"), B(""), QH_DONE, 1, {0}},
     {"nul_is_a_byte_like_any", B(STATUS "A: \0\r\n\r\n"), B(""), QH_DONE, 1, {0}},
     {"no_status_text_done", B("HTTP/\n\n"), B(""), QH_DONE, 1, {0}},

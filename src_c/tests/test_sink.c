@@ -259,6 +259,21 @@ static void run_release_rows(int fd)
     }
 }
 
+static void test_release_refused(void)
+{
+    static const bad_fd REFUSING[] = {READ_ONLY, PIPE};
+    row("sink_release_refused_nothing_noted");
+    for (size_t i = 0; i < N_ROWS(REFUSING); i++) {
+        qh_sink sink;
+        int fd = bad_descriptor(REFUSING[i]);
+        qh_sink_init_descriptor(&sink, fd, 0);
+        sink.reserved_to = MIB;
+        qh_sink_release(&sink);
+        expect_n("reserved_to", sink.reserved_to, MIB);
+        close(fd);
+    }
+}
+
 /* -------------------------------------------------------------------------------------------- growing */
 static const struct {
     const char *name;
@@ -317,6 +332,7 @@ int main(void)
     run_reserve_rows(fd);
     test_reserve_refused();
     run_release_rows(fd);
+    test_release_refused();
     run_growth_rows();
     test_advise();
     close(fd);

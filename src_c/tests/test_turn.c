@@ -130,32 +130,32 @@ static void test_ring_three_events(void)
 }
 
 /* --------------------------------------------------------------------------------- heads and the arena */
-enum { LARGE_HEAD = 40 << 10 };
+enum { LARGE_HEAD_MAX = 60 << 10 };
 
 /* A head that says whose it is in every byte of its fields. */
-static void make_large_head(char *head, size_t i)
+static void make_large_head(char *head, size_t len, size_t i)
 {
     size_t at = (size_t)sprintf(head, "HTTP/1.1 200 OK\r\n");
-    while (at + 1002 < LARGE_HEAD) {
+    while (at + 1002 < len) {
         memset(head + at, 'a' + (int)(i % 26), 1000);
         head[at + 1 + i / 26] = ':';
         memcpy(head + at + 998, "\r\n", 2);
         at += 1000;
     }
-    memset(head + at, 'z', LARGE_HEAD - at);
-    memcpy(head + LARGE_HEAD - 4, "\r\n\r\n", 4);
+    memset(head + at, 'z', len - at);
+    memcpy(head + len - 4, "\r\n\r\n", 4);
 }
 
-static void test_arena(void)
+static void test_arena(size_t head_len)
 {
-    static char heads[200][LARGE_HEAD];
+    static char heads[200][LARGE_HEAD_MAX];
     crowd c;
     unsigned n_turns = 0;
-    row("turn_many_large_heads_arena_never_overflows_and_all_told");
+    row("turn_many_heads_of_%zu_bytes_arena_never_overflows_and_all_told", head_len);
     begin_crowd(&c, N_ROWS(heads));
     for (size_t i = 0; i < c.n; i++) {
-        make_large_head(heads[i], i);
-        put(c.sockets[i].peer, heads[i], LARGE_HEAD);
+        make_large_head(heads[i], head_len, i);
+        put(c.sockets[i].peer, heads[i], head_len);
     }
     for (size_t n_heads = 0; n_heads < c.n && n_turns < 100; n_turns++) {
         qh_event event;
@@ -165,9 +165,9 @@ static void test_arena(void)
             qh_conn *conn = qh_loop_conn(&c.loop, event.slot, event.generation);
             if (event.kind == QH_EVENT_FIRST_BYTES) /* the last of a turn may have found room for a part only */
                 continue;
-            expect(event.kind == QH_EVENT_HEAD && event.head_len == LARGE_HEAD && event.n == LARGE_HEAD,
+            expect(event.kind == QH_EVENT_HEAD && event.head_len == head_len && event.n == head_len,
                    "event %d of %zu bytes", event.kind, event.n);
-            expect(memcmp(event.data, heads[conn - c.conns], LARGE_HEAD) == 0, "another's head");
+            expect(memcmp(event.data, heads[conn - c.conns], head_len) == 0, "another's head");
             n_heads++;
         }
     }
@@ -307,14 +307,15 @@ static void test_closed_beside_child(void)
     end_world(&w);
 }
 
-static void test_loop_twice_closed(void)
+static void test_empty_loop(void)
 {
     qh_loop loop;
     qh_event event;
-    row("turn_loop_opened_and_closed_empty");
+    row("turn_empty_loop_abandoned_and_closed_harmless");
     require(qh_loop_open(&loop) == 0, "qh_loop_open");
     expect(!qh_loop_next_event(&loop, &event), "an event in a new loop");
     expect(!qh_loop_conn(&loop, 0, 0), "a connection in a new loop");
+    qh_loop_abandon(&loop);
     for (int i = 0; i < 2; i++)
         qh_loop_close(&loop);
 }
@@ -323,12 +324,13 @@ int main(void)
 {
     test_ring();
     test_ring_three_events();
-    test_arena();
+    test_arena(40 << 10); /* what is left of the arena holds a part of one more */
+    test_arena(LARGE_HEAD_MAX); /* too little is left for that */
     test_slots();
     test_waiting();
     test_signal();
     test_abandon();
     test_closed_beside_child();
-    test_loop_twice_closed();
+    test_empty_loop();
     return check_summary("turn");
 }

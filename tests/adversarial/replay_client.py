@@ -9,7 +9,7 @@ TESTS = str(pathlib.Path(__file__).resolve().parent.parent)
 if TESTS not in sys.path:
     sys.path.insert(0, TESTS)
 
-from adversarial.client import QHttpSession     # noqa: E402  (found through the line above)
+from adversarial.client import QHttpSession  # noqa: E402  (found through the line above)
 
 
 def factory(call):

@@ -6,10 +6,9 @@ made first, have a function here: function(player, http, *arguments, **keywords)
 import functools
 
 import qhttp
-
 from conformance.notation import ERRORS, STATES, named, response, told
 
-PROXY_TYPES = "DefaultProxy Socks5Proxy NoProxy HttpProxy HttpCachingProxy".split()
+PROXY_TYPES = ["DefaultProxy", "Socks5Proxy", "NoProxy", "HttpProxy", "HttpCachingProxy"]
 PROCESS_EVENTS_MS = 5
 QUEUEING = frozenset({"get", "head", "post", "request", "setHost", "setProxy"})     # those whose ids are remembered
 

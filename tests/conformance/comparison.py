@@ -115,8 +115,10 @@ def same_connections(want: list, got: list, case: dict) -> bool:
     want, got = ([without_marks(texts) for texts in connections] for connections in (want, got))
     if uses_tls:            # a handshake that failed may stand in a recording as a connection without a request
         want, got = ([texts for texts in connections if texts] for connections in (want, got))
-    return [len(texts) for texts in want] == [len(texts) for texts in got] and all(
-        same_text(recorded, seen, case) for pair in zip(want, got) for recorded, seen in zip(*pair))
+    if [len(texts) for texts in want] != [len(texts) for texts in got]:
+        return False
+    pairs = zip(itertools.chain(*want), itertools.chain(*got), strict=True)
+    return all(same_text(recorded, seen, case) for recorded, seen in pairs)
 
 
 def without_marks(texts: list) -> list:

@@ -1,9 +1,9 @@
 """How values are written in a trace: states and errors by name, headers as lists, long data as length and digest."""
 import hashlib
 
-STATES = "Unconnected HostLookup Connecting Sending Reading Connected Closing".split()
-ERRORS = ("NoError UnknownError HostNotFound ConnectionRefused UnexpectedClose InvalidResponseHeader WrongContentLength "
-          "Aborted AuthenticationRequiredError ProxyAuthenticationRequiredError").split()
+STATES = ["Unconnected", "HostLookup", "Connecting", "Sending", "Reading", "Connected", "Closing"]
+ERRORS = ["NoError", "UnknownError", "HostNotFound", "ConnectionRefused", "UnexpectedClose", "InvalidResponseHeader",
+          "WrongContentLength", "Aborted", "AuthenticationRequiredError", "ProxyAuthenticationRequiredError"]
 LONGEST_TEXT = 4000         # bytes that are written out
 
 

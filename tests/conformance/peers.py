@@ -8,8 +8,18 @@ import dataclasses
 import re
 import time
 
-from support.actions import (CloseAtOnce, Pause, Receive, ReceiveAnything, ReceiveFor, ReceiveHead, ReceiveRequest,
-                             Reset, Send, StartTls)
+from support.actions import (
+    CloseAtOnce,
+    Pause,
+    Receive,
+    ReceiveAnything,
+    ReceiveFor,
+    ReceiveHead,
+    ReceiveRequest,
+    Reset,
+    Send,
+    StartTls,
+)
 from support.request_reading import body_length
 from support.scripted_server import ScriptedServer
 

@@ -4,7 +4,6 @@ import socket
 import time
 
 import qhttp
-
 from conformance.calls import QUEUEING, bound, exported, make_http, make_proxy
 from conformance.devices import make_device
 from conformance.notation import ERRORS, SIGNALS, event, named, told

@@ -3,8 +3,7 @@
 Every script first takes a request, except those that fail before. `answer` is the one without a fault. A fault says in
 its first line what the client must make of it.
 """
-from support.actions import (Close, CloseAtOnce, Drip, Pause, ReceiveBody, ReceiveHead, ReceiveRequest, Repeat, Reset,
-                             Send)
+from support.actions import Close, CloseAtOnce, Drip, Pause, ReceiveBody, ReceiveHead, ReceiveRequest, Repeat, Reset, Send
 
 BODY = b"The quick brown fox jumps over the lazy dog."
 DRIP_GAP_S = 0.05

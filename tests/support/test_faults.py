@@ -1,5 +1,6 @@
 """Each named fault does to a QHttp what its first line says."""
 import pytest
+
 import qhttp
 from support import faults
 

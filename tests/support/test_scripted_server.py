@@ -3,9 +3,24 @@ import socket
 import threading
 
 import pytest
+
 from support import faults
-from support.actions import (Close, CloseAtOnce, Drain, HalfClose, Pause, Receive, ReceiveAnything, ReceiveBody,
-                             ReceiveHead, ReceiveRequest, Repeat, Reset, Send, SendNumbered)
+from support.actions import (
+    Close,
+    CloseAtOnce,
+    Drain,
+    HalfClose,
+    Pause,
+    Receive,
+    ReceiveAnything,
+    ReceiveBody,
+    ReceiveHead,
+    ReceiveRequest,
+    Repeat,
+    Reset,
+    Send,
+    SendNumbered,
+)
 from support.scripted_server import LOWEST_PORT
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
