@@ -17,7 +17,7 @@ const uint8_t qh_is_tchar[256] = {
 };
 
 static bool is_blank(char c) { return c == ' ' || c == '\t'; }
-static bool is_space(char c) { return is_blank(c) || c == '\r' || c == '\n'; } /* around a folded value */
+static bool is_space(char c) { return is_blank(c) || c == '\r' || c == '\n'; } /* blanks and folds */
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 static bool is_word(const char *text, size_t len, const char *word, size_t word_len)
@@ -34,9 +34,9 @@ static bool next_element(const char **at, const char *end, const char **element,
     const char *comma = memchr(*at, ',', (size_t)(end - *at));
     const char *first = *at, *last = comma ? comma : end;
     *at = last + 1;
-    while (first < last && is_blank(*first))
+    while (first < last && is_space(*first))
         first++;
-    while (last > first && is_blank(last[-1]))
+    while (last > first && is_space(last[-1]))
         last--;
     *element = first;
     *element_len = (size_t)(last - first);

@@ -29,19 +29,20 @@ qh_status qh_head_scan_step(qh_head_scan *scan, const char *head, size_t len, co
             return QH_E_LINE_TOO_LONG;
         if (scan->spent_len + end > limits->head_cap)
             return QH_E_HEAD_TOO_LARGE;
-        scan->position = end;
-        if (!lf)
+        if (!lf) {
+            scan->position = end;
             return QH_AGAIN;
-
+        }
         size_t line_len = end - 1 - scan->line_start;
         bool blank = line_len == 0 || (line_len == 1 && head[scan->line_start] == '\r');
-        scan->line_start = end;
+        if (!blank && scan->n_lines > limits->n_fields_cap) /* the first line is the status line */
+            return QH_E_TOO_MANY_FIELDS;
+        scan->position = scan->line_start = end;
         if (blank) {
             *head_len = end;
             return QH_DONE;
         }
-        if (scan->n_lines++ > limits->n_fields_cap) /* the first line is the status line */
-            return QH_E_TOO_MANY_FIELDS;
+        scan->n_lines++;
     }
     return QH_AGAIN;
 }

@@ -24,7 +24,7 @@ typedef struct qh_head_scan {
 
 /* Looks at head[0..len), where `head` always points at the first byte of the same head and `len` grows
  * from call to call. Returns QH_AGAIN, QH_DONE with *head_len set to the length of the head including
- * its blank line, or an error. A blank line ends with LF or CRLF, so that a head with bare LF ends too
+ * its blank line, or an error (again and again, if called on). A blank line ends with LF or CRLF, so that a head with bare LF ends too
  * and can be refused with a reason. */
 qh_status qh_head_scan_step(qh_head_scan *scan, const char *head, size_t len, const qh_head_limits *limits,
                             size_t *head_len);
