@@ -131,7 +131,7 @@ cdef extern from "turn.h" nogil:
     void qh_conn_expect_head(qh_conn *conn, const qh_head_limits *limits)
     qh_status qh_conn_next_head(qh_conn *conn, const char *data, size_t len, size_t *head_len)
     void qh_conn_start_body(qh_conn *conn)
-    void qh_conn_rest(qh_loop *loop, qh_conn *conn)
+    void qh_conn_rest(qh_conn *conn)
     int qh_conn_pause(qh_loop *loop, qh_conn *conn, bint paused)
     int qh_turn(qh_loop *loop, int timeout_ms)
     bint qh_loop_next_event(qh_loop *loop, qh_event *event)

@@ -561,7 +561,7 @@ cdef class Connection:
         self.watcher = None
         self.sink = None
         self.out = None
-        qh_conn_rest(&self.loop.c, self.c)
+        qh_conn_rest(self.c)
 
     cdef object end_idle(self):
         """The server has closed an idle connection, or sent what nobody asked for: it is of no more use."""

@@ -40,6 +40,8 @@ static qh_status step(qh_chunked *chunked, unsigned char c, const qh_chunk_limit
     case QH_CHUNK_SIZE_FIRST:
         if ((digit = hex_value(c)) < 0)
             return QH_E_CHUNK_SIZE;
+        if ((uint64_t)digit > limits->size_cap)
+            return QH_E_CHUNK_TOO_LARGE;
         chunked->left = (uint64_t)digit;
         chunked->state = QH_CHUNK_SIZE;
         return QH_AGAIN;

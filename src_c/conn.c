@@ -122,11 +122,10 @@ void qh_conn_start_body(qh_conn *conn)
     conn->phase = QH_PHASE_BODY;
 }
 
-void qh_conn_rest(qh_loop *loop, qh_conn *conn)
+void qh_conn_rest(qh_conn *conn)
 {
     forget_head(conn);
     conn->phase = QH_PHASE_IDLE;
-    conn->quiet_turn = loop->n_turns;
 }
 
 int qh_conn_pause(qh_loop *loop, qh_conn *conn, bool paused)

@@ -123,7 +123,7 @@ qh_status qh_conn_next_head(qh_conn *conn, const char *data, size_t len, size_t 
 /* The body set up in conn->body is to be received. */
 void qh_conn_start_body(qh_conn *conn);
 /* The exchange is over, the connection may be used again. */
-void qh_conn_rest(qh_loop *loop, qh_conn *conn);
+void qh_conn_rest(qh_conn *conn);
 int qh_conn_pause(qh_loop *loop, qh_conn *conn, bool paused);
 
 /* One turn. Waits up to timeout_ms only where nothing else is to do. Events are then in the ring; -1 with

@@ -235,7 +235,7 @@ static void test_reuse(unsigned n_turns_between, const char *name, const char *t
         turn(&w, 0);
     if (n_turns_between)
         close_peer(&w);
-    qh_conn_rest(&w.loop, &w.conn);
+    qh_conn_rest(&w.conn);
     qh_conn_send(&w.loop, &w.conn, "hello", 5, true);
     expect_n("check", w.conn.check_before_send, n_turns_between > 0);
     turn(&w, 0);

@@ -57,7 +57,7 @@ typedef struct exchange {
 static void end_with(exchange *x, qh_status status)
 {
     x->end = status == QH_DONE ? "end" : status_name(status);
-    qh_conn_rest(&x->world.loop, &x->world.conn);
+    qh_conn_rest(&x->world.conn);
 }
 
 static void take_body(exchange *x, char *data, size_t len)
