@@ -24,8 +24,7 @@ $(VENV)/ready: pyproject.toml
 
 $(VENV)/built: $(VENV)/ready setup.py $(SOURCES)
 	$(BIN)/python setup.py -q build_ext --inplace -j2
-	$(PIP) install --no-build-isolation --no-deps -e .
-	$(PIP) install "httptools>=0.6.1"
+	echo "$(CURDIR)" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/qhttp-checkout.pth"
 	touch $@
 
 build: $(VENV)/built

@@ -38,10 +38,11 @@ static void scan_to(outcome *out, const uint8_t *raw, size_t len, const qh_head_
     }
 }
 
-/* A line above its limit in a head above its: which is told depends on what came at once. */
+/* Where a head is wrong in several ways (a line too long, all of it too long, another protocol) it depends on
+ * what came at once which of them is told. */
 static qh_status normalized(qh_status status)
 {
-    return status == QH_E_LINE_TOO_LONG ? QH_E_HEAD_TOO_LARGE : status;
+    return status == QH_E_LINE_TOO_LONG || status == QH_E_NOT_HTTP ? QH_E_HEAD_TOO_LARGE : status;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t input_len)

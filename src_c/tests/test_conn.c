@@ -243,6 +243,26 @@ static void test_reuse(unsigned n_turns_between, const char *name, const char *t
     end_world(&w);
 }
 
+/* Only the first byte of a request is held back by an unfit connection; later, an answer is no surprise. */
+static void test_early_answer_after_check(void)
+{
+    static const char out[1 << 20];
+    static char in[sizeof out];
+    world w;
+    row("conn_reused_answer_while_sending_not_stale");
+    begin_world(&w, local_pair(), true);
+    begin_head(&w);
+    qh_conn_send(&w.loop, &w.conn, out, sizeof out, true);
+    turn(&w, 0);
+    expect(w.conn.out_left > 0, "all of it was written at once");
+    w.trace[0] = '\0';
+    put(w.sockets.peer, OK, 19);
+    require(recv(w.sockets.peer, in, sizeof in, MSG_DONTWAIT) > 0, "recv");
+    turn(&w, 0);
+    expect(strncmp(w.trace, "sent:", 5) == 0 && strstr(w.trace, " head:19+0"), "events are '%s'", w.trace);
+    end_world(&w);
+}
+
 /* ------------------------------------------------------------------------------------------- pausing */
 static void test_pause(void)
 {
@@ -280,6 +300,31 @@ static void test_pause(void)
         expect_trace(&w, "");
         end_world(&w);
     }
+}
+
+/* Output is waiting, so that the poller still tells of the peer's end, which counts as readable. */
+static void test_paused_and_peer_gone(void)
+{
+    static const char out[1 << 20];
+    world w;
+    row("conn_paused_while_peer_goes_nothing_read_until_resumed");
+    begin_world(&w, local_pair(), true);
+    begin_head(&w);
+    require(qh_conn_pause(&w.loop, &w.conn, true) == 0, "qh_conn_pause");
+    qh_conn_send(&w.loop, &w.conn, out, sizeof out, false);
+    turn(&w, 0);
+    expect_n("interest", w.conn.interest, QH_WRITABLE);
+    w.trace[0] = '\0';
+    put(w.sockets.peer, OK, 19);
+    close_peer(&w);
+    turn(&w, 0);
+    turn(&w, 0);
+    expect_n("waiting", bytes_waiting(w.sockets.ours), 19);
+    expect_trace(&w, "");
+    require(qh_conn_pause(&w.loop, &w.conn, false) == 0, "qh_conn_pause");
+    turn(&w, 0);
+    expect_trace(&w, "head:19+0");
+    end_world(&w);
 }
 
 static void test_paused_and_resumed_or_closed_between(void)
@@ -383,7 +428,9 @@ int main(void)
     test_idle();
     test_reuse(0, "in_the_turn_that_emptied_the_socket_not_looked_at", "sent:5");
     test_reuse(2, "turns_after_the_last_receive_looked_at_first", "stale");
+    test_early_answer_after_check();
     test_pause();
+    test_paused_and_peer_gone();
     test_paused_and_resumed_or_closed_between();
     test_reset();
     test_disk_full();

@@ -130,7 +130,7 @@ static void test_ring_three_events(void)
 }
 
 /* --------------------------------------------------------------------------------- heads and the arena */
-enum { LARGE_HEAD_MAX = 60 << 10 };
+enum { LARGE_HEAD_MAX = 64 << 10 };
 
 /* A head that says whose it is in every byte of its fields. */
 static void make_large_head(char *head, size_t len, size_t i)
@@ -325,7 +325,8 @@ int main(void)
     test_ring();
     test_ring_three_events();
     test_arena(40 << 10); /* what is left of the arena holds a part of one more */
-    test_arena(LARGE_HEAD_MAX); /* too little is left for that */
+    test_arena(60 << 10); /* too little is left for that */
+    test_arena(LARGE_HEAD_MAX); /* nothing is left */
     test_slots();
     test_waiting();
     test_signal();
