@@ -182,7 +182,7 @@ cdef class Task:
 cdef class Timer:
     cdef readonly uint64_t when_ns      # CLOCK_MONOTONIC
     cdef object callback                # None once it has run or was cancelled
-    cdef Loop keeper                    # of a user's timer: the loop that waits for it
+    cdef Loop loop                      # None once it has run or was cancelled
     cpdef cancel(self)
 
 
@@ -193,6 +193,7 @@ cdef class Loop:
     cdef object deferred                # deque of Task, for the next turn
     cdef list timers                    # heap of (when_ns, number, Timer)
     cdef uint64_t n_timers              # made so far: the tie-breaker
+    cdef Py_ssize_t n_cancelled         # about how many of them are cancelled
     cdef uint64_t armed_ns              # what the timer descriptor is set to
     cdef set kept                       # tasks and users' timers with work to do: alive as long as they have
     cdef object foreign                 # deque of callables from other threads
@@ -213,6 +214,9 @@ cdef class Loop:
     cdef void adopt_orphan(self, qh_conn *conn)
     cdef object bury_orphans(self)
     cdef void wake(self)
+    cdef void show_work(self)
+    cdef bint turn_while(self, Task task, object msecs, uint64_t end) except -1
+    cdef object forget_timer(self, Timer timer)
     cdef object arm(self)
     cdef object call(self, object function)
     cdef object deliver(self, qh_event *event)

@@ -13,7 +13,7 @@ from libc.stdint cimport uint64_t
 from libc.string cimport memchr, strerror
 
 from _collections import deque
-from _heapq import heappop, heappush
+from _heapq import heapify, heappop, heappush
 from _thread import _local
 from _weakref import ref
 from os import close as close_descriptor, register_at_fork
@@ -149,9 +149,10 @@ cdef class Timer:
 
     cpdef cancel(self):
         """Never calls back. A timer that has gone off already is left alone."""
-        self.callback = None
-        if self.keeper is not None:
-            self.keeper.kept.discard(self)
+        if self.callback is not None:
+            self.callback = None
+            if self.loop is not None:
+                self.loop.forget_timer(self)
 
 
 # ------------------------------------------------------------------------------------------ the loop
@@ -208,12 +209,13 @@ cdef class Loop:
         """Does what is to do now and comes back at once: for a foreign loop that saw `fileno()` readable."""
         cdef int n = 0
         self.check()
-        self.turn(0)
-        while self.is_busy() and n < DISPATCH_TURNS:
+        try:
             self.turn(0)
-            n += 1
-        if self.is_busy():
-            qh_poller_wake(&self.c.poller)
+            while self.is_busy() and n < DISPATCH_TURNS:
+                self.turn(0)
+                n += 1
+        finally:
+            self.show_work()
 
     def call_soon(self, function):
         """Calls `function()` in the next turn."""
@@ -224,7 +226,6 @@ cdef class Loop:
         """Calls `function()` after so many seconds (float); returns a Timer, whose `cancel()` takes that back."""
         self.check()
         cdef Timer timer = self.call_at(self.now() + <uint64_t>(max(seconds, 0) * 1e9), function)
-        timer.keeper = self
         self.kept.add(timer)
         return timer
 
@@ -247,7 +248,7 @@ cdef class Loop:
             PyMem_RawFree(conn)
 
     cdef bint is_busy(self):
-        return bool(self.deferred) or self.c.ring_len > 0 or self.c.outbox.first != NULL or self.c.unfinished.first != NULL
+        return bool(self.deferred) or bool(self.foreign) or self.c.ring_len > 0 or self.c.outbox.first != NULL or self.c.unfinished.first != NULL
 
     cdef void schedule(self, Task task):
         if task.scheduled:
@@ -259,6 +260,11 @@ cdef class Loop:
     cdef void wake(self):
         """A foreign loop sleeps on the descriptor: work that comes from outside a turn must make it readable."""
         if not self.turning:
+            qh_poller_wake(&self.c.poller)
+
+    cdef void show_work(self):
+        """What is left when the outermost caller stops turning must show on the descriptor."""
+        if not self.turning and self.is_busy():
             qh_poller_wake(&self.c.poller)
 
     cdef void keep(self, Task task):
@@ -280,11 +286,21 @@ cdef class Loop:
     # -- timers
     cdef Timer call_at(self, uint64_t when_ns, object callback):
         cdef Timer timer = Timer.__new__(Timer)
-        timer.when_ns, timer.callback = when_ns, callback
+        timer.loop, timer.when_ns, timer.callback = self, when_ns, callback
         self.n_timers += 1
         heappush(self.timers, (when_ns, self.n_timers, timer))
         self.arm()
         return timer
+
+    cdef object forget_timer(self, Timer timer):
+        """A cancelled timer leaves the heap when it comes to the front, or when the heap is half of such."""
+        timer.loop = None
+        self.kept.discard(timer)
+        self.n_cancelled += 1
+        if self.n_cancelled > 64 and self.n_cancelled > len(self.timers) // 2:
+            self.timers = [entry for entry in self.timers if (<Timer>(<tuple>entry)[2]).callback is not None]
+            heapify(self.timers)
+            self.n_cancelled = 0
 
     cdef object arm(self):
         """Sets the timer descriptor to the earliest timer that is still wanted."""
@@ -297,17 +313,20 @@ cdef class Loop:
             qh_poller_arm(&self.c.poller, when)
 
     cdef object run_timers(self):
+        """Calls the timers that are due. The descriptor is set before each call: it may turn the loop."""
         cdef Timer timer
         cdef uint64_t now = self.now()
-        self.armed_ns = 0
-        while self.timers:
+        self.armed_ns = 0               # it went off
+        while self.timers and self.error is None:
             timer = (<tuple>self.timers[0])[2]
             if timer.when_ns > now:
                 break
             heappop(self.timers)
-            callback = timer.callback
-            timer.cancel()
+            callback, timer.loop = timer.callback, None
+            self.kept.discard(timer)
+            self.arm()
             if callback is not None:
+                timer.callback = None
                 self.call(callback)
         self.arm()
 
@@ -320,10 +339,17 @@ cdef class Loop:
     # -- turning
     cdef bint run_while(self, Task task, object msecs) except -1:
         """Turns once, and then while `task` (None: anything) is pending; False when the time is up."""
-        cdef uint64_t end = 0, now
-        cdef int timeout = 0            # the first turn looks around, no more
+        cdef uint64_t end = 0
         if msecs is not None:
             end = self.now() + <uint64_t>(max(msecs, 0) * NS_PER_MS)
+        try:
+            return self.turn_while(task, msecs, end)
+        finally:
+            self.show_work()
+
+    cdef bint turn_while(self, Task task, object msecs, uint64_t end) except -1:
+        cdef uint64_t now
+        cdef int timeout = 0            # the first turn looks around, no more
         while True:
             self.turn(timeout)
             if not (task.is_pending() if task is not None else self.kept or self.deferred):
@@ -345,7 +371,7 @@ cdef class Loop:
                 self.bury_orphans()
             self.deliver_all()          # what an outer turn, or one that ended by an exception, has left
             if self.error is None:
-                if self.deferred:
+                if self.deferred or self.foreign:
                     timeout_ms = 0
                 with nogil:
                     result = qh_turn(&self.c, timeout_ms)
@@ -373,7 +399,9 @@ cdef class Loop:
                 task.run_deferred()
             except BaseException as error:
                 self.note_error(error)
-        while self.foreign and self.error is None:
+        n = len(self.foreign)
+        while n > 0 and self.foreign and self.error is None:
+            n -= 1
             self.call(self.foreign.popleft())
 
     cdef object deliver_all(self):

@@ -24,9 +24,11 @@ typedef struct fault {
 static fault faults[N_CALLS];
 enum { NOTHING_WRITTEN = -1, HALF_WRITTEN = -2 }; /* instead of an errno, for pwrite */
 
-/* These sockets always have as much to receive as is asked for. */
+/* These sockets always have as much to receive as is asked for: from `source`, or whatever is there. */
 enum { N_ENDLESS = 3 };
 static int endless_fds[N_ENDLESS] = {-1, -1, -1};
+static const char *source;
+static size_t source_left, n_writes;
 static void no_endless(void) { memset(endless_fds, -1, sizeof endless_fds); }
 
 static bool fails(call which)
@@ -61,16 +63,25 @@ ssize_t __wrap_recv(int fd, void *room, size_t len, int flags)
 {
     if (fails(CALL_RECV))
         return -1;
+    bool endless = false;
     for (size_t i = 0; i < N_ENDLESS; i++)
-        if (fd == endless_fds[i])
-            return (ssize_t)len; /* `room` stays as it is: nobody looks into it */
-    return __real_recv(fd, room, len, flags);
+        endless = endless || fd == endless_fds[i];
+    if (!endless)
+        return __real_recv(fd, room, len, flags);
+    if (source) {
+        len = len < source_left ? len : source_left;
+        memcpy(room, source, len);
+        source += len;
+        source_left -= len;
+    }
+    return (ssize_t)len;
 }
 
 ssize_t __real_pwrite(int fd, const void *data, size_t len, off_t offset);
 ssize_t __wrap_pwrite(int fd, const void *data, size_t len, off_t offset);
 ssize_t __wrap_pwrite(int fd, const void *data, size_t len, off_t offset)
 {
+    n_writes++;
     if (!fails(CALL_PWRITE))
         return __real_pwrite(fd, data, len, offset);
     if (errno == HALF_WRITTEN)
@@ -349,6 +360,47 @@ static void test_budget_many(void)
     end_world(&w);
 }
 
+/* Receives that are full every time are gathered and written in stretches of about a MiB. */
+static void test_gathering(void)
+{
+    enum { LEN = 7 << 19, CHUNK = 70000, MIB = 1 << 20, NOBODY = 1000000 };
+    static const char *const NAMES[] = {"length", "chunked", "close"};
+    static char data[LEN], raw[LEN + LEN / CHUNK * 16 + 32], file[LEN], scratch[MIB];
+    for (size_t i = 0; i < LEN; i++)
+        data[i] = (char)(i * 7 + (i >> 8) * 13 + (i >> 16));
+    for (qh_framing framing = QH_FRAMING_LENGTH; framing <= QH_FRAMING_CLOSE; framing++) {
+        qh_body body;
+        qh_sink sink;
+        int fd = nameless_file();
+        size_t n_surplus, raw_len = 0;
+        qh_status status;
+        for (size_t i = 0, n; i < LEN; i += n, raw_len += n) {
+            n = LEN - i < CHUNK ? LEN - i : CHUNK;
+            if (framing == QH_FRAMING_CHUNKED)
+                raw_len += (size_t)sprintf(raw + raw_len, "%s%zx\r\n", i ? "\r\n" : "", n);
+            memcpy(raw + raw_len, data + i, n);
+        }
+        if (framing == QH_FRAMING_CHUNKED)
+            raw_len += (size_t)sprintf(raw + raw_len, "\r\n0\r\n\r\n");
+        row("faults_full_receives_of_%s_body_gathered_and_written_in_order", NAMES[framing - QH_FRAMING_LENGTH]);
+        qh_sink_init_descriptor(&sink, fd, 0);
+        qh_body_init(&body, framing, LEN, &USUAL_CHUNKS, &sink);
+        source = raw;
+        source_left = raw_len;
+        n_writes = 0;
+        endless_fds[0] = NOBODY;
+        do
+            status = qh_body_receive(&body, NOBODY, (qh_scratch){scratch, sizeof scratch}, MIB, &n_surplus);
+        while (status == QH_BUDGET);
+        no_endless();
+        source = NULL;
+        expect_status(status, QH_DONE);
+        expect(pread(fd, file, LEN, 0) == LEN && memcmp(file, data, LEN) == 0, "the file differs");
+        expect(n_writes <= LEN / MIB + 2, "%zu writes", n_writes);
+        close(fd);
+    }
+}
+
 /* ------------------------------------------------------------------------------------ faults of a sink */
 static const struct {
     const char *name;
@@ -418,6 +470,7 @@ int main(void)
     test_slots_no_memory();
     test_budget();
     test_budget_many();
+    test_gathering();
     run_write_rows();
     test_reserve();
     return check_summary("faults");

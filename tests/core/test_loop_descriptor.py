@@ -139,7 +139,7 @@ def test_run_that_raised_leaves_the_descriptor_readable_for_the_rest(loop):
     assert ran == [1]
 
 
-def test_work_from_a_dispatch_that_was_left_over_by_run_is_told(loop):
+def test_run_that_left_work_leaves_the_descriptor_readable(loop):
     loop.call_soon(lambda: loop.call_soon(lambda: None))
     assert loop.run(0) is False
     assert is_readable(loop)

@@ -133,6 +133,7 @@ def test_loop_dropped_closes_its_descriptors(loop):
 
 
 def test_loop_dropped_with_work_pending_closes_its_descriptors():
+    gc.collect()
     before = descriptors()
     for _ in range(5):
         other = Loop()
@@ -144,6 +145,7 @@ def test_loop_dropped_with_work_pending_closes_its_descriptors():
 
 
 def test_loop_dropped_after_cancelled_timer_closes_its_descriptors_without_collecting():
+    gc.collect()
     before = descriptors()
     gc.disable()
     try:
@@ -157,6 +159,7 @@ def test_loop_dropped_after_cancelled_timer_closes_its_descriptors_without_colle
 
 
 def test_thread_ended_closes_the_descriptors_of_its_loop():
+    gc.collect()
     before = n_pollers()
     assert in_thread(lambda: (qhttp.loop().run(0), n_pollers())[1]) == before + 1
     gc.collect()
@@ -164,6 +167,7 @@ def test_thread_ended_closes_the_descriptors_of_its_loop():
 
 
 def test_thread_ended_with_timers_pending_closes_the_descriptors_of_its_loop():
+    gc.collect()
     before = descriptors()
     in_thread(lambda: (qhttp.loop().call_later(3600, lambda: None), None)[1])
     gc.collect()
