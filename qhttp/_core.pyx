@@ -317,7 +317,7 @@ cdef class Loop:
         cdef Timer timer
         cdef uint64_t now = self.now()
         self.armed_ns = 0               # it went off
-        while self.timers and self.error is None:
+        while self.timers:
             timer = (<tuple>self.timers[0])[2]
             if timer.when_ns > now:
                 break
@@ -369,17 +369,16 @@ cdef class Loop:
             PyErr_CheckSignals()
             if self.orphans:
                 self.bury_orphans()
-            self.deliver_all()          # what an outer turn, or one that ended by an exception, has left
-            if self.error is None:
-                if self.deferred or self.foreign:
-                    timeout_ms = 0
-                with nogil:
-                    result = qh_turn(&self.c, timeout_ms)
-                    number = errno
-                if result < 0 and number != EINTR:
-                    raise os_error(number)
-                self.deliver_all()
-                self.run_deferred()
+            self.deliver_all()          # what an outer turn has not come to yet
+            if self.deferred or self.foreign or self.error is not None:
+                timeout_ms = 0
+            with nogil:
+                result = qh_turn(&self.c, timeout_ms)
+                number = errno
+            if result < 0 and number != EINTR:
+                raise os_error(number)
+            self.deliver_all()
+            self.run_deferred()
         finally:
             self.turning = was_turning
         if self.error is not None:
@@ -391,7 +390,7 @@ cdef class Loop:
         """Runs what was deferred before this moment: what it defers itself is for the turn after."""
         cdef Task task
         cdef Py_ssize_t n = len(self.deferred)
-        while n > 0 and self.deferred and self.error is None:
+        while n > 0 and self.deferred:
             n -= 1
             task = self.deferred.popleft()
             task.scheduled = False
@@ -400,13 +399,13 @@ cdef class Loop:
             except BaseException as error:
                 self.note_error(error)
         n = len(self.foreign)
-        while n > 0 and self.foreign and self.error is None:
+        while n > 0 and self.foreign:
             n -= 1
             self.call(self.foreign.popleft())
 
     cdef object deliver_all(self):
         cdef qh_event event
-        while self.error is None and qh_loop_next_event(&self.c, &event):
+        while qh_loop_next_event(&self.c, &event):
             if event.kind == QH_EVENT_TIMER:
                 self.run_timers()
             else:

@@ -5,49 +5,54 @@ more. A slot may do anything: connect, disconnect, raise, drop the object, turn 
 """
 from cpython.exc cimport PyErr_SetObject, PyErr_WriteUnraisable
 
+cdef enum:
+    CO_VARARGS = 0x04           # of a code object: it has *args
 
 
 cdef int n_accepted(object function, int n_given) except -1:
-    """How many of `n_given` positional arguments a callable takes, from its code object. Raises TypeError if more are needed."""
+    """How many of `n_given` positional arguments a slot takes, from its code object. Raises TypeError if it needs others."""
     cdef object target = function, code
-    cdef int n_bound = 0, n_most, n_least
+    cdef int n_bound = 0, n_most, n_least, n_named
     if isinstance(target, Signal):
-        return min(n_given, (<Signal>target).n_args)
-    if isinstance(target, type):
-        return n_given                  # a class: what its constructor takes cannot be told from a code object
-    while True:
-        if hasattr(target, "__func__") and hasattr(target, "__self__"):
-            target, n_bound = target.__func__, n_bound + 1
-        elif hasattr(target, "func") and hasattr(target, "keywords"):      # functools.partial
-            if target.keywords:
-                return n_given
-            target, n_bound = target.func, n_bound + len(target.args)
-        elif not hasattr(target, "__code__") and hasattr(type(target).__call__, "__code__"):
-            target, n_bound = type(target).__call__, n_bound + 1
-        else:
-            break
+        return fitting(function, (<Signal>target).n_args, (<Signal>target).n_args, n_given)
+    if hasattr(target, "__func__") and hasattr(target, "__self__"):
+        target, n_bound = target.__func__, 1
+    elif not hasattr(target, "__code__") and hasattr(type(target).__call__, "__code__"):
+        target, n_bound = type(target).__call__, 1
     code = getattr(target, "__code__", None)
-    if code is None:
+    if code is None or isinstance(target, type):
         return n_accepted_by_signature(function, n_given)
     n_most = code.co_argcount - n_bound
     n_least = n_most - len(getattr(target, "__defaults__", None) or ())
-    if code.co_flags & 0x04:            # *args
-        n_most = n_given
+    n_named = code.co_kwonlyargcount - len(getattr(target, "__kwdefaults__", None) or ())
+    if n_named > 0:
+        raise TypeError(f"slot {function!r} needs arguments by name, which a signal does not give")
+    return fitting(function, n_least, n_given if code.co_flags & CO_VARARGS else n_most, n_given)
+
+
+cdef int fitting(object function, int n_least, int n_most, int n_given) except -1:
     if n_least > n_given:
         raise TypeError(f"slot {function!r} needs {n_least} arguments, the signal gives {n_given}")
     return min(max(n_most, 0), n_given)
 
 
 cdef int n_accepted_by_signature(object function, int n_given) except -1:
-    """The same for what is written in C; such a thing may not tell, and then gets all arguments."""
+    """The same for partials, classes and what is written in C; one that does not tell gets all arguments."""
     from inspect import Parameter, signature
+    cdef int n_least = 0, n_most = 0
     try:
         parameters = signature(function).parameters.values()
     except (TypeError, ValueError):
         return n_given
-    if any(p.kind is Parameter.VAR_POSITIONAL for p in parameters):
-        return n_given
-    return min(n_given, sum(p.kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD) for p in parameters))
+    for parameter in parameters:
+        if parameter.kind is Parameter.VAR_POSITIONAL:
+            n_most = n_given
+        elif parameter.kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD):
+            n_most += 1
+            n_least += parameter.default is Parameter.empty
+        elif parameter.kind is Parameter.KEYWORD_ONLY and parameter.default is Parameter.empty:
+            raise TypeError(f"slot {function!r} needs arguments by name, which a signal does not give")
+    return fitting(function, n_least, n_most, n_given)
 
 
 cdef class Slot:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import warnings
 
 from qhttp._core import Limits
+from qhttp.engine.resolver import literal_address
 from qhttp.headers import QHttpRequestHeader
 from qhttp.network import ConnectionMode, Error, State
 from qhttp.network import ConnectionMode as Mode
@@ -16,13 +17,27 @@ if TYPE_CHECKING:
 
 
 def _checked_host(hostname: str) -> str:
+    """The name as it goes on the wire, or the address without brackets; "" is let pass, and not found later."""
     if not isinstance(hostname, str):
         raise TypeError(f"hostname must be str, not {type(hostname).__name__}")
-    if hostname.startswith("[") and hostname.endswith("]"):
-        hostname = hostname[1:-1]           # an IPv6 address as it stands in a URL
-    if any(c <= " " or c == "\x7f" or c in "/?#@\\[]" for c in hostname):
+    name = str.__str__(hostname)
+    bracketed = name.startswith("[") and name.endswith("]")     # an IPv6 address as it stands in a URL
+    if bracketed or ":" in name:
+        name = name[1:-1] if bracketed else name
+        if literal_address(name, 0) is None or ":" not in name:
+            raise ValueError(f"hostname must be a name or an address alone, not {hostname[:80]!r}")
+        return name
+    if not name.isascii():
+        try:
+            name = name.encode("idna").decode("ascii")
+        except UnicodeError as error:
+            raise ValueError(f"hostname has no form for the wire: {hostname[:80]!a}: {error}") from None
+    if any(c <= " " or c == "\x7f" or c in "/?#@\\[]%:" for c in name):
         raise ValueError(f"hostname must be a name or an address alone, not {hostname[:80]!r}")
-    return hostname
+    labels = name.removesuffix(".").split(".")
+    if name and (len(name) > 254 or not all(0 < len(label) < 64 for label in labels)):
+        raise ValueError(f"hostname has an empty label, or one that is too long: {hostname[:80]!r}")
+    return name
 
 
 def _checked_port(port: int) -> int:
@@ -103,7 +118,7 @@ class QHttp(RequestQueue):
         if hostname is not None:
             if mode is ConnectionMode.ConnectionModeHttps:
                 _not_yet("https")
-            self._set_first_host(_checked_host(hostname), _checked_port(port or 0))
+            self._set_first_host(_checked_host(hostname), _checked_port(0 if port is None else port))
         elif mode is not None or port is not None:
             raise TypeError("hostname is missing")
 
@@ -124,7 +139,7 @@ class QHttp(RequestQueue):
             mode, port = None, mode
         if mode is ConnectionMode.ConnectionModeHttps:
             _not_yet("https")
-        return self.add(SET_HOST, _checked_host(hostname).encode(), port=_checked_port(port or 0))
+        return self.add(SET_HOST, _checked_host(hostname).encode(), port=_checked_port(0 if port is None else port))
 
     def get(self, path: str, to: Any = None) -> int:
         """Queues a GET for `path` (str, percent-encoded). The body goes to the device `to`, else it is for readAll().

@@ -17,6 +17,7 @@ cdef class Entry:
     cdef object to          # a device; None: the body is for read()
     cdef object header      # QHttpRequestHeader of request(); None otherwise
     cdef int port           # of setHost
+    cdef bint began         # its exchange has begun: the server is settled
 
 
 cdef class RequestQueue(Observer):

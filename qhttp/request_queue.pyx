@@ -98,7 +98,7 @@ cdef class RequestQueue(Observer):
         self.host, self.port = host, port if port else 80
         name = f"[{host}]" if ":" in host else host
         name = name if self.port == 80 else f"{name}:{self.port}"
-        self.host_field = name.encode("idna" if not name.isascii() else "ascii")
+        self.host_field = name.encode("ascii")
         self.key = ("http", host, self.port)
 
     def _set_first_host(self, str host, int port):
@@ -192,6 +192,7 @@ cdef class RequestQueue(Observer):
         except (DeviceError, RequestError) as error:
             self.fail(UNKNOWN_ERROR, str(error))
             return
+        entry.began = True
         self.exchange = Exchange(self.loop, self.pool, self.key, self.host, self.port, request, sink, self, self.options)
         self.exchange.begin()
 
@@ -389,7 +390,7 @@ cdef class RequestQueue(Observer):
             return QHttpRequestHeader(entry.header)
         header = QHttpRequestHeader(METHODS[entry.kind].decode(), entry.target.decode())
         header.setValue("Connection", "Keep-Alive")
-        if self.exchange is not None or self.finish_due or self.finishing:
+        if entry.began:
             header.setValue("Host", PyUnicode_DecodeLatin1(self.host_field, len(self.host_field), NULL))
         return header
 

@@ -89,7 +89,7 @@ def test_queries_at_every_stage_name_the_running_request(make, path_server, reco
     http = make(path_server)
     seen = []
     for name in STAGES:
-        getattr(http, name).connect(lambda name=name: seen.append((name, http.currentId(), http.hasPendingRequests())))
+        getattr(http, name).connect(lambda *_, name=name: seen.append((name, http.currentId(), http.hasPendingRequests())))
     path = path_server.path("thirds")
     assert (http.currentId(), http.hasPendingRequests()) == (0, False)
     first = http.get(path)
@@ -110,7 +110,7 @@ def test_currentrequest_in_every_signal_of_a_get_has_its_line_and_host(make, pat
     seen = {}
     path = path_server.path("body")
     for name in STAGES[1:2] + STAGES[4:]:
-        getattr(http, name).connect(lambda name=name: seen.setdefault(name, http.currentRequest().toString()))
+        getattr(http, name).connect(lambda *_, name=name: seen.setdefault(name, http.currentRequest().toString()))
     http.stateChanged.connect(lambda state: seen.setdefault(state.name, http.currentRequest().toString()))
     assert http.currentRequest().isValid() is False
     http.get(path)

@@ -13,7 +13,8 @@ QUICK = settings(max_examples=300, deadline=None, database=None)
 names = st.one_of(st.text(TOKEN, min_size=1, max_size=12), st.sampled_from(
     ["Content-Length", "Transfer-Encoding", "Connection", "Upgrade", "Set-Cookie", "Proxy-Connection", "Keep-Alive"]))
 value_bytes = st.one_of(
-    st.text([chr(n) for n in range(256) if n not in (10, 13)], max_size=20).map(lambda text: text.encode("latin-1")),
+    st.text([chr(n) for n in [9, *range(32, 127), *range(128, 256)]], max_size=20).map(lambda text: text.encode("latin-1")),
+    st.binary(max_size=6).map(lambda data: data.translate(None, b"\r\n")),
     st.sampled_from([b"5", b"0", b"007", b"5, 5", b"5,6", b"chunked", b"gzip, chunked", b"close", b"keep-alive, x",
                      b"upgrade", b"h2c", b""]))
 gaps = st.sampled_from([b"", b" ", b"  ", b"\t", b" \t "])
