@@ -110,6 +110,8 @@ class QHttp(RequestQueue):
             hostname, parent = None, hostname
         if mode is not None and not isinstance(mode, ConnectionMode):   # QHttp(hostname, port, parent)
             if port is not None and not isinstance(port, int):
+                if parent is not None:
+                    raise TypeError("parent is given twice")
                 port, parent = None, port
             if port is not None:
                 raise TypeError("mode must be a QHttp.ConnectionMode")

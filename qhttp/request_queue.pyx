@@ -182,6 +182,7 @@ cdef class RequestQueue(Observer):
 
     cdef object start_exchange(self, Entry entry):
         cdef Sink sink = self.memory
+        cdef Exchange exchange
         if self.host is None:
             self.fail(UNKNOWN_ERROR, "No server set to connect to")
             return
@@ -193,8 +194,10 @@ cdef class RequestQueue(Observer):
             self.fail(UNKNOWN_ERROR, str(error))
             return
         entry.began = True
-        self.exchange = Exchange(self.loop, self.pool, self.key, self.host, self.port, request, sink, self, self.options)
-        self.exchange.begin()
+        # A name of its own: a slot may abort and so drop self.exchange while begin() is under way.
+        exchange = Exchange(self.loop, self.pool, self.key, self.host, self.port, request, sink, self, self.options)
+        self.exchange = exchange
+        exchange.begin()
 
     cdef Request make_request(self, Entry entry):
         cdef Request request = Request.__new__(Request)

@@ -198,7 +198,8 @@ static bool append_head(qh_conn *conn, const char *data, size_t len)
         conn->head = head;
         conn->head_cap = cap;
     }
-    memcpy(conn->head + conn->head_len, data, len);
+    if (len > 0) /* else there may be no head at all yet */
+        memcpy(conn->head + conn->head_len, data, len);
     conn->head_len += len;
     return true;
 }

@@ -27,6 +27,8 @@ void qh_sink_init_descriptor(qh_sink *sink, int fd, uint64_t offset)
 
 qh_status qh_sink_write(qh_sink *sink, const char *data, size_t len)
 {
+    if (len == 0) /* memory may be NULL then */
+        return QH_DONE;
     if (sink->kind == QH_SINK_MEMORY) {
         if (len > sink->cap - sink->len)
             return QH_FULL;

@@ -33,6 +33,11 @@ def is_valid_head(block, has_fold):
     """
     if _parser is None:
         _load()
+    for byte in block:          # llhttp lets controls stand in the reason phrase (RFC 9112 section 4: it may not)
+        if byte == 10:
+            break
+        if (byte < 32 and byte != 9 and byte != 13) or byte == 127:
+            return False
     parser = _parser(_no_callbacks)
     if has_fold:
         if len(block.translate(None, _CONTROLS)) != len(block):

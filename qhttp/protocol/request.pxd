@@ -1,6 +1,7 @@
 cimport cython
 
 @cython.locals(byte="unsigned char", target=bytes)
+cdef str _shown(path)
 cpdef bytes check_target(path)
 cpdef bytes simple_head(bytes method, bytes target, bytes host, long long body_len)
 @cython.locals(byte="unsigned char", data=bytes)

@@ -6,6 +6,12 @@ _TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefgh
 IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))      # what may be sent again by itself
 
 
+def _shown(path):
+    """What of a path may stand in a message: nothing of its query."""
+    text = path.decode("latin-1") if isinstance(path, bytes) else path
+    return ascii(text.partition("?")[0][:80])
+
+
 def check_target(path):
     """`path` as bytes for the request line; visible ASCII and nothing else, so that it cannot end the line.
 
@@ -13,7 +19,7 @@ def check_target(path):
     """
     if isinstance(path, str):
         if not path.isascii():
-            raise ValueError(f"path has characters outside ASCII: percent-encode them first: {path[:80]!r}")
+            raise ValueError(f"path has characters outside ASCII, percent-encode them: {_shown(path)}")
         target = path.encode("ascii")
     elif isinstance(path, (bytes, bytearray)):
         target = bytes(path)
@@ -21,7 +27,7 @@ def check_target(path):
         raise TypeError(f"path must be str, not {type(path).__name__}")
     for byte in target:
         if byte <= 32 or byte >= 127:
-            raise ValueError(f"path has a blank, a control character or a byte above 126: percent-encode it: {path[:80]!r}")
+            raise ValueError(f"path has a blank, a control character or a byte above 126: percent-encode it: {_shown(target)}")
     return target
 
 
@@ -61,10 +67,10 @@ def check_fields(method, fields, has_body):
         if lower == "transfer-encoding":
             raise ValueError("header must not have Transfer-Encoding: the framing of the body is not the caller's")
         if lower == "content-length":
-            lengths.append(value.strip())
+            lengths.append(value.strip(" \t"))
     if len(set(lengths)) > 1:
         raise ValueError("header has several Content-Length fields that differ")
-    if lengths and not has_body and lengths[0].lstrip("0"):
+    if lengths and not has_body and (not lengths[0] or lengths[0].strip("0")):
         raise ValueError("header has a Content-Length, but no data is given")
 
 

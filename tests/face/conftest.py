@@ -149,13 +149,15 @@ def pieces_of(style: str, body: bytes) -> list[bytes]:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
     chunks = [b"%x\r\n%b\r\n" % (len(third), third) for third in thirds if third] + [b"0\r\n\r\n"]
     chunked_head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    coded = b"".join(chunks)
+    at = len(coded) // 2
     return {
         "whole": [head + body],
         "head": [head[:9], head[9:20], head[20:] + body],
         "body": [head, body],
         "thirds": [head + thirds[0], *thirds[1:]],
-        "chunked": [chunked_head + b"".join(chunks)],
-        "chunks": [chunked_head, chunks[0][:1], chunks[0][1:] + chunks[1][:-1], b"".join([chunks[1][-1:], *chunks[2:]])],
+        "chunked": [chunked_head + coded],
+        "chunks": [chunked_head, coded[:1], coded[1:at], coded[at:-3], coded[-3:]],
         "close": [b"HTTP/1.1 200 OK\r\n\r\n" + thirds[0], thirds[1] + thirds[2]],
         "cut": [head + thirds[0]],
         "bad": [chunked_head + chunks[0], b"x\r\n"],

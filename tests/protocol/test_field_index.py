@@ -8,7 +8,7 @@ from qhttp.protocol.head import is_valid_head
 from qhttp.protocol.request import check_fields, check_target, full_head, simple_head
 
 TOKEN = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-QUICK = settings(max_examples=300, deadline=None, database=None)
+QUICK = settings(max_examples=120, deadline=None, database=None)
 
 names = st.one_of(st.text(TOKEN, min_size=1, max_size=12), st.sampled_from(
     ["Content-Length", "Transfer-Encoding", "Connection", "Upgrade", "Set-Cookie", "Proxy-Connection", "Keep-Alive"]))
