@@ -319,6 +319,8 @@ void qh_conn_visit(qh_loop *loop, qh_conn *conn, int flags)
         conn->last_heard_ns = loop->now_ns;
         if (error == 0 && watch(loop, conn) < 0)
             error = errno;
+        if (error != 0)
+            conn->phase = QH_PHASE_TAKEN; /* nothing more will come of it */
         qh_ring_add(loop, conn, QH_EVENT_CONNECTED)->error = error;
         return;
     }

@@ -26,14 +26,14 @@ static bool is_word(const char *text, size_t len, const char *word, size_t word_
 }
 #define IS(text, len, word) is_word(text, len, word, sizeof(word) - 1)
 
-/* One element of a comma-separated list, without the white space around it; false at the end. */
+/* One element of a comma-separated list, without the white space around it; false behind the last. */
 static bool next_element(const char **at, const char *end, const char **element, size_t *element_len)
 {
-    if (*at > end)
+    if (!*at)
         return false;
     const char *comma = memchr(*at, ',', (size_t)(end - *at));
     const char *first = *at, *last = comma ? comma : end;
-    *at = last + 1;
+    *at = comma ? comma + 1 : NULL;
     while (first < last && is_space(*first))
         first++;
     while (last > first && is_space(last[-1]))

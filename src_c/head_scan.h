@@ -18,7 +18,7 @@ typedef struct qh_head_limits {
 typedef struct qh_head_scan {
     size_t position;   /* bytes looked at */
     size_t line_start; /* where the line under way began */
-    size_t spent_len;  /* bytes of the interim heads before this one, and of blank lines skipped */
+    size_t spent_len;  /* bytes of the interim heads before this one */
     uint32_t n_lines;  /* complete lines seen; 0 while the status line is open */
 } qh_head_scan;
 

@@ -101,8 +101,8 @@ int qh_turn(qh_loop *loop, int timeout_ms)
     /* The poller reports those stopped by their budget, too, unless it had too many others: nobody waits. */
     qh_conn *conn;
     for (uint32_t i = loop->n_conns; i > 0 && qh_ring_has_room(loop) && (conn = loop->unfinished.first); i--) {
-        if (conn->quiet_turn == loop->n_turns)
-            break; /* served in this turn already */
+        if (conn->quiet_turn == loop->n_turns || QH_ARENA_CAP - loop->arena_len < ARENA_MIN)
+            break; /* served in this turn already, or no room to serve it */
         qh_list_remove(&loop->unfinished, conn, QH_UNFINISHED);
         qh_conn_visit(loop, conn, QH_READABLE);
     }

@@ -11,7 +11,8 @@
  *                              +----------- qh_conn_rest <---- TAKEN <--(END)----- BODY
  *
  * Sending goes on beside all of these. In IDLE a readable socket is news by itself: the peer has closed or
- * sent what nobody asked for. In TAKEN the owner has the word and nothing is read. */
+ * sent what nobody asked for. In TAKEN the owner has the word and nothing is read; an owner that keeps it longer
+ * than the handling of the event must pause the connection, or every turn finds its socket readable. */
 #ifndef QH_TURN_H
 #define QH_TURN_H
 
@@ -112,7 +113,7 @@ void qh_loop_abandon(qh_loop *loop);
 int qh_conn_open(qh_loop *loop, qh_conn *conn, int fd, bool connected);
 void qh_conn_close(qh_loop *loop, qh_conn *conn, bool keep_fd);
 
-/* Output to write in the next turn. With `check`, an idle connection is looked at first (STALE). */
+/* Output to write in the next turn, once connected. With `check`, an idle connection is looked at first (STALE). */
 void qh_conn_send(qh_loop *loop, qh_conn *conn, const char *data, size_t len, bool check);
 /* Forgets what of the output is not written yet: the answer came first. */
 int qh_conn_stop_sending(qh_loop *loop, qh_conn *conn);

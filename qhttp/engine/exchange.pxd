@@ -54,8 +54,9 @@ cdef class Exchange(Watcher):
     cdef Timer connect_timer, transfer_timer, total_timer, rate_timer
     cdef bint over              # ended, failed or cancelled: nothing is told any more
     cdef bint answer_begun      # a byte of an answer has come (interim ones count)
-    cdef bint reading_told
+    cdef bint reading_told, head_told
     cdef bint head_done         # the final head is here, the body is under way
+    cdef bytes block            # the final head
     cdef bint stop_sending      # the answer came first
     cdef bint congested         # receiving rests until the reader has taken something
     cdef bint keep_alive
@@ -76,6 +77,7 @@ cdef class Exchange(Watcher):
     cdef object fail_head(self, qh_status status)
     cdef object begin_body(self, Connection connection, bytes block)
     cdef bint tell_reading(self) except -1
+    cdef bint tell_head(self) except -1
     cdef bint tell_progress(self) except -1
     cdef object finish(self)
     cdef object fail(self, object error)

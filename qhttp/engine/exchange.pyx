@@ -306,11 +306,9 @@ cdef class Exchange(Watcher):
             connection.stop_sending()
         self.sink = self.observer.sink_for(connection.facts.status) or self.sink
         status = connection.begin_body(self.framing, self.n_announced, self.options.limits, self.sink)
+        self.block = block
         # From here on user code runs. The body goes on beside it if a slot turns the loop.
-        if not self.tell_reading():
-            return
-        self.observer.head_received(block)
-        if self.over:
+        if not self.tell_head():
             return
         if qh_is_error(status):
             self.on_failed(connection, status, 0)
@@ -318,9 +316,20 @@ cdef class Exchange(Watcher):
             self.finish()
 
     # -- the body
+    cdef bint tell_head(self) except -1:
+        """Announces the head, once, and before anything of the body: also where a slot of `reading` turns the loop and the
+        body's events come first. False: that was the end of it."""
+        if self.tell_reading() and not self.head_told:
+            self.head_told = True
+            self.observer.head_received(self.block)
+        return not self.over
+
     cdef bint tell_progress(self) except -1:
         """Hands on what has come; False: that was the end of it."""
-        cdef uint64_t n = self.connection.received()
+        cdef uint64_t n
+        if not self.tell_head():
+            return False
+        n = self.connection.received()
         if n == self.n_told:
             return True
         self.n_told = n
@@ -366,6 +375,8 @@ cdef class Exchange(Watcher):
                 self.fail(UnexpectedClose("Server closed connection unexpectedly"))
             else:
                 self.lose(UnexpectedClose("Server closed connection unexpectedly"))
+        elif not self.tell_head():
+            return
         elif status == QH_E_SINK:
             self.fail(DeviceError(f"Error writing response to device: {strerror(self.sink.c.error)}"))
         elif not self.tell_progress_before(status):
@@ -381,7 +392,7 @@ cdef class Exchange(Watcher):
         """What came before a cut is good and is handed on; what came with bad framing in one piece is not."""
         if status == QH_E_TRUNCATED or status == QH_E_RECEIVE:
             return self.tell_progress()
-        return True
+        return self.tell_head()
 
     cdef object lose(self, error):
         """The connection went before any byte of an answer: tries again where that cannot do harm."""

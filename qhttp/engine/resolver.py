@@ -68,7 +68,7 @@ class Resolver:
             if key is not None:
                 try:
                     self._tell(key, look_up(*key), None)
-                except (OSError, UnicodeError) as error:
+                except Exception as error:      # whoever waits must hear of it, whatever it is
                     self._tell(key, None, error)
 
     def _tell(self, key, addresses, error):
@@ -103,7 +103,7 @@ def in_turns(addresses):
 def literal_address(host, port):
     """[(family, sockaddr)] where `host` is an IP address (IPv6 also with a scope), else None."""
     import _socket
-    if host[:1].isdigit():
+    if host[:1].isdigit() and ":" not in host:
         try:
             _socket.inet_pton(_socket.AF_INET, host)
             return [(_socket.AF_INET, (host, port))]
