@@ -1,10 +1,13 @@
 """Plays the selected cases up front: the light ones a few at a time, those that move much alone."""
+import pathlib
+
 import pytest
 from support.apart import Outcome, run_apart
 
 from adversarial.corpus import cases, is_heavy, missing_feature
 from adversarial.modes import mode_names
 
+HERE = pathlib.Path(__file__).parent
 N_AT_ONCE = 4
 LIMIT_S = 60                # for one case with all its cuts
 WORK = "adversarial.play:play"
@@ -37,4 +40,4 @@ class Replayed:
 @pytest.fixture(scope="session")
 def replayed(request) -> Replayed:
     return Replayed([(item.callspec.params["case_id"], item.callspec.params["mode"]) for item in request.session.items
-                     if "replayed" in getattr(item, "fixturenames", ()) and hasattr(item, "callspec")])
+                     if item.path.parent == HERE and hasattr(item, "callspec") and "case_id" in item.callspec.params])
