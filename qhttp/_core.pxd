@@ -170,6 +170,8 @@ cdef class Watcher:
     cdef object on_full(self, Connection connection)
     cdef object on_end(self, Connection connection, size_t n_surplus)
     cdef object on_failed(self, Connection connection, qh_status status, int error)
+    # An exception came out of one of these, KeyboardInterrupt among them; run() will raise it.
+    cdef object on_broken(self, Connection connection, object error)
 
 
 cdef class Task:

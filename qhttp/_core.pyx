@@ -124,6 +124,9 @@ cdef class Watcher:
     cdef object on_failed(self, Connection connection, qh_status status, int error):
         pass
 
+    cdef object on_broken(self, Connection connection, object error):
+        pass
+
 
 cdef class Task:
     cdef object run_deferred(self):
@@ -442,8 +445,10 @@ cdef class Loop:
                 watcher.on_failed(connection, event.status, event.error)
         except BaseException as error:
             self.note_error(error)
-            if watcher is not None and connection.watcher is watcher:
-                watcher.on_failed(connection, QH_E_RECEIVE, 0)
+            if connection.watcher is not None:      # whoever has the connection now
+                watcher = connection.watcher
+            if watcher is not None:
+                watcher.on_broken(connection, error)
 
     def abandon(self):
         """In a forked child: closes our copies of the descriptors, and nothing else."""

@@ -26,3 +26,4 @@ cdef class FileSink(Sink):
 cdef class ObjectSink(Memory):
     """Anything with a `write(bytes)` method: gets what has come after each receive."""
     cdef object device
+    cdef bint is_raw        # a write may take a part, or nothing (None)

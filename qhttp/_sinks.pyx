@@ -6,6 +6,9 @@ from libc.stdint cimport uint64_t
 from libc.string cimport memmove
 
 from qhttp._core cimport qh_memory_advise, qh_memory_next_cap, qh_sink_init_descriptor, qh_sink_init_memory, qh_sink_release
+from _io import BufferedRandom, BufferedWriter, FileIO, _RawIOBase
+from os import close as close_descriptor, dup as duplicate
+
 from qhttp.errors import DeviceError
 
 cdef extern from "Python.h":        # with plain pointers: the one reference to a block is counted by hand
@@ -103,12 +106,22 @@ cdef class FileSink(Sink):
         self.file = file
         try:
             file.flush()
-            qh_sink_init_descriptor(&self.c, file.fileno(), file.tell())
+            position = file.tell()
+            # A descriptor of our own: the file may be closed meanwhile, and its number given to another.
+            qh_sink_init_descriptor(&self.c, duplicate(file.fileno()), position)
         except (OSError, ValueError) as error:
             raise DeviceError(f"Error writing response to device: {error}") from error
 
+    def __dealloc__(self):
+        if self.c.fd >= 0:
+            close_descriptor(self.c.fd)
+
     cdef object finish(self):
+        if self.c.fd < 0:
+            return
         qh_sink_release(&self.c)
+        close_descriptor(self.c.fd)
+        self.c.fd = -1
         try:
             self.file.seek(self.c.offset)
         except (OSError, ValueError):
@@ -120,27 +133,30 @@ cdef class ObjectSink(Memory):
 
     def __cinit__(self, device):
         self.device = device
+        self.is_raw = isinstance(device, _RawIOBase)
 
     cdef object settle(self):
-        cdef bytes piece = self.take(self.available())
-        if not piece:
-            return
-        try:
-            n = self.device.write(piece)
-        except Exception as error:
-            raise DeviceError(f"Error writing response to device: {error}") from error
-        if n is not None and n != len(piece):
-            raise DeviceError(f"Error writing response to device: it took {n} of {len(piece)} bytes")
+        cdef bytes piece
+        while self.available():         # more may come while the device writes, if it turns the loop
+            piece = self.take(self.available())
+            while piece:
+                try:
+                    n = self.device.write(piece)
+                except Exception as error:
+                    raise DeviceError(f"Error writing response to device: {error}") from error
+                if n == len(piece) or (n is None and not self.is_raw):
+                    break
+                if not (self.is_raw and n and 0 < n < len(piece)):
+                    raise DeviceError(f"Error writing response to device: it took {n} of {len(piece)} bytes")
+                piece = piece[n:]       # a raw file may take a part at a time
 
 
 def make_sink(device):
     """The Sink for a caller's destination: a real file goes by its descriptor, anything else by its write method.
 
-    Raises TypeError for a text file and for what has no write method.
+    What a subclass of a file does in its write method must happen, so only the library's own classes go by descriptor.
     """
-    import io
-    if isinstance(device, io.TextIOBase) or not callable(getattr(device, "write", None)):
-        raise TypeError(f"to must be a binary file or have a write(bytes) method, not {type(device).__name__}")
-    if type(device) in (io.FileIO, io.BufferedWriter, io.BufferedRandom) and not device.closed and device.seekable():
+    raw = device.raw if type(device) in (BufferedWriter, BufferedRandom) else device
+    if type(raw) is FileIO and not device.closed and device.seekable():
         return FileSink(device)
     return ObjectSink(device)

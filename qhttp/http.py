@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import warnings
+from codecs import StreamWriter
 
 from qhttp._core import Limits
 from qhttp.engine.resolver import literal_address
@@ -72,7 +73,7 @@ def _checked_data(data: Any) -> Any:
 def _checked_destination(to: Any) -> Any:
     if to is None:
         return None
-    if hasattr(to, "encoding") or not callable(getattr(to, "write", None)):
+    if hasattr(to, "encoding") or isinstance(to, (type, StreamWriter)) or not callable(getattr(to, "write", None)):
         raise TypeError(f"to must be a binary file or have a write(bytes) method, not {type(to).__name__}")
     return to
 

@@ -33,7 +33,8 @@ cdef class RequestQueue(Observer):
     cdef bint finishing         # requestFinished(id, False) of the running entry has been, or is being, emitted
     cdef bint failing           # inside requestFinished(id, True)
     cdef bint in_pump
-    cdef bint finish_due, unconnected_due, deletion_due      # what the next turn is to do
+    cdef bint finish_due, closing_due, unconnected_due, deletion_due     # what the next turn is to do
+    cdef Entry telling          # the running entry of the slot that is being called; None outside of slots
     cdef uint64_t n_started     # requests begun: tells whether a slot has begun another
     cdef int state_now
     cdef int error_now
@@ -55,5 +56,6 @@ cdef class RequestQueue(Observer):
     cdef Request make_request(self, Entry entry)
     cdef object finish(self)
     cdef object fail(self, int error, str text)
+    cdef object close_after_failure(self)
     cdef object current_response(self)
     cpdef int64_t add(self, int kind, bytes target, object data=*, object to=*, object header=*, int port=*) except -1

@@ -82,7 +82,10 @@ cdef class RequestQueue(Observer):
 
     # -- emits, state
     cdef object emit(self, Signal signal, tuple args):
+        cdef Entry outer = self.telling
+        self.telling = self.running
         error = signal.fire(args)
+        self.telling = outer
         if error is not None:
             self.loop.note_error(error)
 
@@ -134,6 +137,9 @@ cdef class RequestQueue(Observer):
         return self.scheduled or bool(self.entries)
 
     cdef object run_deferred(self):
+        cdef bint was_in_pump = self.in_pump
+        if self.closing_due:
+            self.close_after_failure()
         if self.unconnected_due:
             self.unconnected_due = False
             self.set_state(UNCONNECTED)
@@ -143,7 +149,9 @@ cdef class RequestQueue(Observer):
         if self.deletion_due:
             self.deletion_due = False
             self.delete_now()
+        self.in_pump = False            # a slot under pump() may have turned the loop: that one waits for us
         self.pump()
+        self.in_pump = was_in_pump
 
     cdef object pump(self):
         """Starts entries until one has to wait for the network. Not recursive: the queue may be long."""
@@ -178,7 +186,12 @@ cdef class RequestQueue(Observer):
             if self.running is entry:
                 self.finish()
         else:
-            self.start_exchange(entry)
+            try:
+                self.start_exchange(entry)
+            except BaseException as error:      # out of a device: KeyboardInterrupt and the like
+                self.loop.note_error(error)
+                if self.running is entry:
+                    self.fail(UNKNOWN_ERROR, f"the request was broken off by {type(error).__name__}")
 
     cdef object start_exchange(self, Entry entry):
         cdef Sink sink = self.memory
@@ -191,8 +204,11 @@ cdef class RequestQueue(Observer):
                 sink = make_sink(entry.to)
             request = self.make_request(entry)
         except (DeviceError, RequestError) as error:
-            self.fail(UNKNOWN_ERROR, str(error))
+            if self.running is entry:
+                self.fail(UNKNOWN_ERROR, str(error))
             return
+        if self.running is not entry:
+            return                      # a device's own code has aborted
         entry.began = True
         # A name of its own: a slot may abort and so drop self.exchange while begin() is under way.
         exchange = Exchange(self.loop, self.pool, self.key, self.host, self.port, request, sink, self, self.options)
@@ -248,8 +264,6 @@ cdef class RequestQueue(Observer):
     cdef object fail(self, int error, str text):
         """Ends the batch: the first entry fails, the others vanish without a signal, and the connection is closed."""
         cdef Entry entry = self.entries[0]
-        cdef int state = self.state_now
-        cdef uint64_t n_started = self.n_started
         if self.failing:
             return                      # abort() inside requestFinished(id, True)
         self.failing = True
@@ -265,18 +279,23 @@ cdef class RequestQueue(Observer):
         self.running = None
         self.finishing = self.failing = False
         self.loop.let_go(self)
-        self.emit(self.done, (True,))
-        if self.n_started != n_started:
-            return                      # a slot has turned the loop and begun something new
         self.pool.close()
-        if state == UNCONNECTED:
+        self.closing_due = self.state_now != UNCONNECTED
+        self.emit(self.done, (True,))
+        self.close_after_failure()      # unless a slot has turned the loop and this was done there
+
+    cdef object close_after_failure(self):
+        """Tells that the connection is closed, once and before anything new begins."""
+        cdef uint64_t n_started = self.n_started
+        if not self.closing_due:
             return
-        if error == ABORTED:
-            self.set_state(CLOSING)
+        self.closing_due = False
+        if self.error_now == ABORTED:
             self.unconnected_due = True
+            self.set_state(CLOSING)
             self.loop.schedule(self)
             return
-        if state != HOST_LOOKUP and state != CONNECTING:
+        if self.state_now != HOST_LOOKUP and self.state_now != CONNECTING:
             self.set_state(CLOSING)
         if self.n_started == n_started:
             self.set_state(UNCONNECTED)
@@ -454,9 +473,12 @@ cdef class RequestQueue(Observer):
     def waitForDone(self, msecs=None):
         """Turns the loop until this object has no request left, at most `msecs` milliseconds (int; None: for ever).
 
-        True where nothing is left. May be called inside a slot. Raises what `qhttp.run()` raises.
+        True where nothing is left. May be called inside a slot, there with `msecs`: a slot that waits for its own request
+        without a limit would wait for itself, which raises RuntimeError. Raises what `qhttp.run()` raises.
         """
         self.loop.check()
+        if msecs is None and self.telling is not None and self.telling is self.running:
+            raise RuntimeError("waitForDone() inside a slot of the request it waits for: give it msecs, or return first")
         return self.loop.run_while(self, msecs)
 
     def deleteLater(self):

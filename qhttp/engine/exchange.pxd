@@ -60,6 +60,12 @@ cdef class Exchange(Watcher):
     cdef bint stop_sending      # the answer came first
     cdef bint congested         # receiving rests until the reader has taken something
     cdef bint keep_alive
+    cdef bint in_source         # the source's own code runs
+    cdef bint settling          # the destination's own code runs: what ends the body waits until it is through
+    cdef bint end_held          # such an end has come
+    cdef size_t held_surplus    # and these are its particulars
+    cdef qh_status held_status
+    cdef int held_error
     cdef qh_framing framing
     cdef int n_retries
     cdef uint64_t n_sent, n_to_send     # bytes of the request
@@ -78,6 +84,7 @@ cdef class Exchange(Watcher):
     cdef object begin_body(self, Connection connection, bytes block)
     cdef bint tell_reading(self) except -1
     cdef bint tell_head(self) except -1
+    cdef bint hold(self, qh_status status, size_t n_surplus, int error)
     cdef bint tell_progress(self) except -1
     cdef object finish(self)
     cdef object fail(self, object error)

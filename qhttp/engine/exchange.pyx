@@ -173,6 +173,7 @@ cdef class Exchange(Watcher):
     cdef object send_next(self, bint check):
         """Gives the connection what comes next, in as few calls as the recorded progress allows."""
         cdef Request request = self.request
+        cdef Connection connection = self.connection
         cdef bytes piece = None
         if self.stage == SEND_HEAD:
             piece = request.head
@@ -180,28 +181,32 @@ cdef class Exchange(Watcher):
             if self.stage == SEND_BODY and self.n_to_send <= JOINED_MAX:
                 piece, self.stage = piece + request.body, SEND_NOTHING
             elif self.stage == SEND_SOURCE:
-                if not self.rewind():
-                    return
+                self.rewind()
         elif self.stage == SEND_BODY:
             piece, self.stage = request.body, SEND_NOTHING
         elif self.stage == SEND_SOURCE:
             piece = self.next_block()
-            if self.over:
-                return
-        if piece:
-            self.connection.send(piece, check)
+        # The source may have done anything, also turned the loop until all was over.
+        if piece and not self.over and self.connection is connection:
+            connection.send(piece, check)
 
     def rewind(self):
-        """Puts a source back to its start. False: the exchange has failed."""
+        """Puts a source back to its start."""
         source = self.request.source
+        self.in_source = True
         try:
             if hasattr(source, "seek") and (not hasattr(source, "seekable") or source.seekable()):
                 source.seek(0)
             elif self.n_retries:
                 raise DeviceError("the body cannot be sent again: its device cannot seek")
         except Exception as error:
-            self.fail(error if isinstance(error, DeviceError) else DeviceError(f"Error reading from device: {error}"))
-        return not self.over
+            self.fail_source(error if isinstance(error, DeviceError) else DeviceError(f"Error reading from device: {error}"))
+        finally:
+            self.in_source = False
+
+    def fail_source(self, error):
+        if not self.over:
+            self.fail(error)
 
     cdef bytes next_block(self):
         cdef bint chunked = self.request.is_chunked
@@ -209,10 +214,18 @@ cdef class Exchange(Watcher):
         if n_wanted == 0:
             self.stage = SEND_NOTHING
             return None
+        self.in_source = True
         try:
             block = bytes(self.request.source.read(n_wanted) or b"")
         except Exception as error:
-            self.fail(DeviceError(f"Error reading from device: {error}"))
+            self.fail_source(DeviceError(f"Error reading from device: {error}"))
+            return None
+        finally:
+            self.in_source = False
+        if self.over or self.stage != SEND_SOURCE:
+            return None
+        if len(block) > n_wanted:
+            self.fail(DeviceError(f"Error reading from device: it gave {len(block)} bytes, {n_wanted} were asked for"))
             return None
         if chunked:
             if not block:
@@ -330,18 +343,34 @@ cdef class Exchange(Watcher):
         if not self.tell_head():
             return False
         n = self.connection.received()
-        if n == self.n_told:
-            return True
-        self.n_told = n
+        if n == self.n_told or self.settling:
+            return True                 # nothing new, or it is for the one who is handing on already
+        self.settling = True
         try:
             self.sink.settle()
         except DeviceError as error:
             if not self.over:
                 self.fail(error)
             return False
-        if not self.over:
-            self.observer.progressed(n, self.n_announced)
+        finally:
+            self.settling = False
+        if self.over:
+            return False
+        n = self.n_told = self.connection.received()
+        self.observer.progressed(n, self.n_announced)
+        if not self.over and self.end_held:
+            self.end_held = False
+            if self.held_status == QH_DONE:
+                self.on_end(self.connection, self.held_surplus)
+            else:
+                self.on_failed(self.connection, self.held_status, self.held_error)
         return not self.over
+
+    cdef bint hold(self, qh_status status, size_t n_surplus, int error):
+        """True while the destination's code runs: the end of the body waits for it."""
+        if self.settling:
+            self.end_held, self.held_status, self.held_surplus, self.held_error = True, status, n_surplus, error
+        return self.settling
 
     cdef object on_progress(self, Connection connection):
         self.tell_progress()
@@ -362,12 +391,14 @@ cdef class Exchange(Watcher):
     cdef object on_end(self, Connection connection, size_t n_surplus):
         if n_surplus:
             self.keep_alive = False
-        if self.tell_progress():
+        if not self.hold(QH_DONE, n_surplus, 0) and self.tell_progress():
             self.finish()
 
     # -- the end
     cdef object on_failed(self, Connection connection, qh_status status, int error):
         cdef bint was_cut = status == QH_E_TRUNCATED or status == QH_E_RECEIVE or status == QH_E_SEND
+        if self.hold(status, 0, error):
+            return
         if not self.head_done:
             if not was_cut:
                 self.fail_head(status)
@@ -396,7 +427,7 @@ cdef class Exchange(Watcher):
 
     cdef object lose(self, error):
         """The connection went before any byte of an answer: tries again where that cannot do harm."""
-        if not self.request.is_idempotent or self.n_retries == MAX_RETRIES:
+        if not self.request.is_idempotent or self.n_retries == MAX_RETRIES or self.in_source:
             self.fail(error)
             return
         self.n_retries += 1
@@ -406,6 +437,10 @@ cdef class Exchange(Watcher):
         self.observer.lost()
         if not self.over:
             self.begin()
+
+    cdef object on_broken(self, Connection connection, object error):
+        if not self.over:
+            self.fail(QHttpError(f"the request was broken off by {type(error).__name__}"))
 
     cdef object finish(self):
         cdef Connection connection = self.connection
@@ -460,7 +495,7 @@ cdef class Exchange(Watcher):
             self.fail(TimeoutError(f"the request took longer than {self.options.total_ms} ms in all"))
 
     cdef uint64_t n_moved(self):
-        return self.n_sent + (self.connection.received() if self.connection is not None else 0)
+        return self.n_sent + (self.connection.received() if self.head_done and self.connection is not None else 0)
 
     def watch_the_clock(self):
         """Starts, or starts again on another connection, the limits that look at the traffic."""
@@ -478,7 +513,7 @@ cdef class Exchange(Watcher):
 
     def transfer_time_up(self):
         """Looks, and comes back later, instead of being set anew by every byte."""
-        if self.over or self.connection is None:
+        if self.over or self.connection is None or not self.options.transfer_ms:
             return
         limit_ns = self.options.transfer_ms * NS_PER_MS
         now = self.loop.now()
@@ -491,7 +526,7 @@ cdef class Exchange(Watcher):
             self.transfer_timer = self.loop.call_at(heard + limit_ns, self.transfer_time_up)
 
     def rate_time_up(self):
-        if self.over or self.connection is None:
+        if self.over or self.connection is None or not self.options.rate_ms:
             return
         moved, mark = self.n_moved(), self.rate_mark
         self.rate_mark = moved

@@ -1,4 +1,5 @@
 """From a host to a connection: addresses in turn, refusals, silence, limits of time, and calling it off."""
+import gc
 import os
 import resource
 import socket
@@ -166,30 +167,34 @@ def test_address_of_a_family_that_nobody_has_is_passed_over(scripted_server, nam
     assert Recorded("name.test", 80).get() == OK
 
 
-def test_no_descriptor_left_is_an_error_and_the_next_request_works(scripted_server, names):
-    server = scripted_server(faults.answer())
-    names["name.test"] = [address(server)]
-    recorded = Recorded("name.test", 80)
+@pytest.fixture
+def use_up_descriptors():
+    """A function that leaves this process without a free descriptor until the test has ended, or it is called again."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    used = max(map(int, os.listdir("/proc/self/fd")))
-    recorded.http.requestStarted.connect(
-        lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (used + 1, hard)))
     holders = []
-    try:
-        recorded.http.get("/")
-        while True:
-            try:
+
+    def use_up(wanted=True):
+        if not wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            while holders:
+                os.close(holders.pop())
+            return
+        gc.collect()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 8, hard))
+        with pytest.raises(OSError):
+            while True:
                 holders.append(os.open("/dev/null", os.O_RDONLY))
-                if holders[-1] > used:
-                    break
-            except OSError:
-                break
-        error = recorded.wait()
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        for fd in holders:
-            os.close(fd)
-    assert error == "UnknownError" and "open files" in recorded.http.errorString()
+
+    yield use_up
+    use_up(False)
+
+
+def test_no_descriptor_left_is_an_error_and_the_next_request_works(scripted_server, client, use_up_descriptors):
+    recorded = client(scripted_server(faults.answer()))
+    recorded.http.requestStarted.connect(lambda: use_up_descriptors())
+    recorded.http.requestFinished.connect(lambda: use_up_descriptors(False))
+    assert recorded.get()[0] == "UnknownError"
+    assert "open files" in recorded.http.errorString()
     recorded.http.requestStarted.disconnect()
     assert recorded.get() == OK
 

@@ -62,9 +62,17 @@ def test_transfer_limit_ends_an_upload_that_nobody_reads(scripted_server, client
 
 
 def test_transfer_limit_lets_a_slow_upload_alone(scripted_server, client):
-    reading = [action for _ in range(6) for action in (ReceiveBody(BIG // 6), Pause(0.04))]
-    recorded = client(scripted_server([ReceiveHead(), *reading, ReceiveBody(), Send(faults.whole()), Close()]))
-    recorded.http.setTransferTimeout(1000)
+    def read_slowly(peer):
+        n_done, n_paused = peer.drop(), 0
+        while n_done < BIG:
+            n_done += peer.more()
+            peer.drop()
+            if n_done - n_paused > BIG // 6:
+                n_paused = n_done
+                peer.pause(0.06)
+
+    recorded = client(scripted_server([ReceiveHead(), read_slowly, Send(faults.whole())]))
+    recorded.http.setTransferTimeout(250)               # less than the whole takes, more than any pause
     recorded.http.post("/", bytes(BIG))
     assert recorded.wait() == "NoError"
 
@@ -88,13 +96,13 @@ def test_transfer_limit_begins_anew_when_the_reader_goes_on(scripted_server, cli
     limit = 1000
     body = noise(limit + 500)
     head = faults.head(b"Content-Length: %d" % len(body))
-    server = scripted_server([ReceiveRequest(), Send(head), Pause(0.02), Send(body[:limit]), Pause(0.35), Send(body[limit:])])
+    server = scripted_server([ReceiveRequest(), Send(head), Pause(0.02), Send(body[:limit]), Pause(0.63), Send(body[limit:])])
     recorded = client(server)
     recorded.http.setReadBufferSize(limit)
-    recorded.http.setTransferTimeout(200)
+    recorded.http.setTransferTimeout(300)               # looks at the clock after 0.3 s and 0.6 s
     recorded.http.get("/")
     turn_until(lambda: recorded.http.bytesAvailable() == limit)
-    turn_for(0.25)                      # the reader waits, past the first look at the clock
+    turn_for(0.38)                      # the reader waits, past the first look
     got = recorded.http.readAll()
     turn_until(lambda: recorded.done)
     assert recorded.http.error().name == "NoError"

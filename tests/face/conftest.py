@@ -1,10 +1,10 @@
-"""What the tests of the face share: clients that end with their test, a record of all signals, a server whose answers
-follow from the path, and a watchdog that turns a hang into a failure."""
+"""What the tests of the face share: clients, a record of all signals, a server whose answers
+follow from the path, a watchdog that turns a hang into a failure, and a loop that is tidy after each test."""
 import contextlib
 import enum
+import gc
 import signal
 import time
-import weakref
 
 import pytest
 import qhttp
@@ -40,32 +40,31 @@ def watchdog(request):
     yield
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
+    tidy_loop()
 
 
 @pytest.fixture
 def make():
-    """Makes QHttp objects that end with the test: make(server), or make(...) with QHttp's own arguments."""
-    made = []
-
+    """Makes QHttp objects: make(server), or make(...) with QHttp's own arguments."""
     def new(*arguments, **keywords):
         if arguments and hasattr(arguments[0], "script_for"):
             server, *rest = arguments
             arguments = (server.host, server.port, *rest)
-        http = qhttp.QHttp(*arguments, **keywords)
-        made.append(weakref.ref(http))
-        return http
+        return qhttp.QHttp(*arguments, **keywords)
 
-    yield new
-    for reference in made:
-        http = reference()
-        if http is not None:
-            for name in SIGNALS:
-                getattr(http, name).disconnect()
-            http.abort()
-    for _ in range(10):             # what a failed test has left must not reach the next one
+    return new
+
+
+def tidy_loop():
+    """Ends what a failed test has left: it must not reach the next one."""
+    for n in range(50):
         with contextlib.suppress(BaseException):
-            qhttp.loop().run(0)
-            break
+            if qhttp.loop().run(n // 10):
+                return
+            for http in [thing for thing in gc.get_objects() if isinstance(thing, qhttp.QHttp)]:
+                for name in SIGNALS:
+                    getattr(http, name).disconnect()
+                http.abort()
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 """Where an answer goes: real files in every mode and at every position, objects with write, full disks, pipes, and files that
 are closed, or replaced by others, while the answer comes."""
-import codecs
 import gzip
 import io
 import os
+import sys
 import tempfile
 import threading
 
@@ -267,6 +267,21 @@ def test_file_likes_of_the_library_given_every_byte(fetch, wrap):
             assert file.read() == body
 
 
+class InvertingFile(io.FileIO):
+    """A file whose own write must not be passed over."""
+
+    def write(self, data):
+        return super().write(bytes(byte ^ 0xFF for byte in bytes(data)))
+
+
+@pytest.mark.parametrize("wrap", [lambda raw: raw, io.BufferedWriter])
+def test_file_with_a_write_of_its_own_written_through_it(fetch, tmp_path, wrap):
+    with wrap(InvertingFile(tmp_path / "f", "w")) as file:
+        http, body = fetch(file)
+        assert http.error() == QHttp.NoError
+    assert (tmp_path / "f").read_bytes() == bytes(byte ^ 0xFF for byte in body)
+
+
 def test_gzip_file_given_every_byte(fetch, tmp_path):
     with gzip.open(tmp_path / "f.gz", "wb") as file:
         _, body = fetch(file)
@@ -342,8 +357,7 @@ def test_pipe_full_and_not_blocking_error_and_no_byte_lost_silently(make, path_s
 
 
 # -- what is refused
-@pytest.mark.parametrize("to", ["path", b"path", 5, object(), io.BytesIO, [], io.StringIO(), io.TextIOWrapper(io.BytesIO()),
-                                codecs.getwriter("utf-8")(io.BytesIO())], ids=lambda to: type(to).__name__)
+@pytest.mark.parametrize("to", ["path", b"path", 5, object(), [], io.StringIO(), io.TextIOWrapper(io.BytesIO())], ids=lambda to: type(to).__name__)
 def test_destination_of_wrong_type_refused_by_name_at_the_call(make, to):
     http = make("h")
     for call in (lambda: http.get("/", to), lambda: http.post("/", b"x", to)):
@@ -388,7 +402,6 @@ def test_current_devices_in_a_failed_requestfinished(make, path_server, finish):
 
 
 def test_devices_let_go_when_the_request_is_over(make, path_server, finish):
-    import sys
     http, to, source = make(path_server), io.BytesIO(), io.BytesIO(b"x")
     before = sys.getrefcount(to), sys.getrefcount(source)
     http.post(path_server.path("thirds"), source, to)
