@@ -179,6 +179,7 @@ cdef class Task:
     cdef bint scheduled         # stands in the loop's deferred list
     cdef object run_deferred(self)
     cdef bint is_pending(self)
+    cdef bint is_blocked(self)  # it waits for code of its user's to return: turning the loop there will not help it
 
 
 cdef class Timer:
@@ -213,6 +214,7 @@ cdef class Loop:
     cdef int turn(self, int timeout_ms) except -1
     cdef bint run_while(self, Task task, object msecs) except -1
     cdef bint is_busy(self)
+    cdef bint is_pending(self)
     cdef void adopt_orphan(self, qh_conn *conn)
     cdef object bury_orphans(self)
     cdef void wake(self)

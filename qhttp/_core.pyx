@@ -3,6 +3,7 @@
 One turn releases the GIL once, for the whole of `qh_turn`; what happened comes back through the ring and is
 delivered one event at a time, so that a slot may turn the loop again, close anything, or raise.
 """
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetObject, PyErr_WriteUnraisable
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_RawCalloc, PyMem_RawFree
@@ -135,6 +136,9 @@ cdef class Task:
     cdef bint is_pending(self):
         return self.scheduled
 
+    cdef bint is_blocked(self):
+        return False
+
 
 cdef class Callback(Task):
     """A Python callable that wants one later turn."""
@@ -159,6 +163,7 @@ cdef class Timer:
 
 
 # ------------------------------------------------------------------------------------------ the loop
+@cython.no_gc_clear
 cdef class Loop:
     """The event loop of one thread: all its connections, timers and deferred work behind one pollable descriptor.
 
@@ -201,6 +206,8 @@ cdef class Loop:
 
     def run(self, msecs=None):
         """Turns the loop until nothing is pending, or for at most `msecs` milliseconds. True: nothing is pending.
+
+        Inside a slot, what waits for that slot to return does not count.
 
         Raises the first exception that came out of a slot or device since, once the bookkeeping is done; calling
         it again goes on where it stopped.
@@ -252,6 +259,15 @@ cdef class Loop:
 
     cdef bint is_busy(self):
         return bool(self.deferred) or bool(self.foreign) or self.c.ring_len > 0 or self.c.outbox.first != NULL or self.c.unfinished.first != NULL
+
+    cdef bint is_pending(self):
+        """Whether there is work that turning could bring to an end; inside a slot its own request is none."""
+        if self.deferred:
+            return True
+        for task in self.kept:
+            if not (isinstance(task, Task) and (<Task>task).is_blocked()):
+                return True
+        return False
 
     cdef void schedule(self, Task task):
         if task.scheduled:
@@ -355,7 +371,7 @@ cdef class Loop:
         cdef int timeout = 0            # the first turn looks around, no more
         while True:
             self.turn(timeout)
-            if not (task.is_pending() if task is not None else self.kept or self.deferred):
+            if not (task.is_pending() if task is not None else self.is_pending()):
                 return True
             timeout = LONGEST_WAIT_MS
             if msecs is not None:
@@ -485,6 +501,7 @@ cdef int adopt_descriptor(Loop loop, Connection connection, int fd, bint connect
     return 0
 
 
+@cython.no_gc_clear      # its loop must be there to the last: the poll set has its address
 cdef class Connection:
     def __cinit__(self, key=None):
         self.c = <qh_conn *>PyMem_RawCalloc(1, sizeof(qh_conn))

@@ -14,6 +14,7 @@ cdef class Memory(Sink):
     cdef bint is_congested(self)
     cdef bytes take(self, size_t n)
     cdef object discard(self)
+    cdef object set_limit(self, size_t limit)
     cdef int resize(self, size_t cap) except -1
     cdef object forget(self)
 

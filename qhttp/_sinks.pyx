@@ -14,6 +14,7 @@ from qhttp.errors import DeviceError
 cdef extern from "Python.h":        # with plain pointers: the one reference to a block is counted by hand
     PyObject *PyBytes_FromStringAndSize(char *data, Py_ssize_t size) except NULL
     char *PyBytes_AS_STRING(PyObject *block)
+    Py_ssize_t PyBytes_GET_SIZE(PyObject *block)
     int _PyBytes_Resize(PyObject **block, Py_ssize_t size) except -1
     void Py_CLEAR(PyObject *block)
 
@@ -78,15 +79,24 @@ cdef class Memory(Sink):
     cdef object discard(self):
         """Drops what is unread; a small block stays for the next body."""
         self.c.len = self.start = 0
-        if self.c.cap > <size_t>KEPT_CAP:
+        if self.block != NULL and PyBytes_GET_SIZE(self.block) > KEPT_CAP:
             self.forget()
+        self.set_limit(self.limit)
+
+    cdef object set_limit(self, size_t limit):
+        """From now on C fills no more of the block than that; 0: all of it."""
+        self.limit = limit
+        if self.block != NULL:
+            self.c.cap = PyBytes_GET_SIZE(self.block)
+            if limit > 0:
+                self.c.cap = max(self.c.len, min(self.c.cap, self.start + limit))
 
     cdef bytes take(self, size_t n):
         """Takes the first n unread bytes out (fewer where there are fewer)."""
         cdef size_t unread = self.available()
         cdef bytes taken
         if n >= unread and self.start == 0 and unread > <size_t>SMALL:
-            if unread < self.c.cap:
+            if unread != <size_t>PyBytes_GET_SIZE(self.block):
                 self.resize(unread)
             taken = <bytes>self.block   # the whole of it, without a copy
             self.forget()

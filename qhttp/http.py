@@ -49,20 +49,23 @@ def _checked_port(port: int) -> int:
     return port
 
 
+ENDLESS = 10**12        # milliseconds, or bytes: as good as no limit, and safe to calculate with
+
+
 def _checked_amount(name: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be int, not {type(value).__name__}")
     if not 0 <= value < 2**53:
-        raise ValueError(f"{name} must be 0 or more, not {value}")
-    return value
+        raise ValueError(f"{name} must be from 0 to 2**53 - 1, not {value}")
+    return min(value, ENDLESS)
 
 
 def _checked_data(data: Any) -> Any:
     """A body: bytes-like (copied where it could change), or a device with read()."""
-    if data is None or isinstance(data, bytes):
+    if data is None or type(data) is bytes:
         return data
-    if isinstance(data, (bytearray, memoryview)):
-        return bytes(data)
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return bytes(memoryview(data))
     if callable(getattr(data, "read", None)):
         if hasattr(data, "encoding"):
             raise TypeError("data must be a binary file, this one gives text")
@@ -208,8 +211,8 @@ class QHttp(RequestQueue):
 
     def setMinimumRate(self, bytes_per_second: int, over_ms: int = 10000) -> None:
         """Ends a request slower than so many bytes a second, measured over each `over_ms` milliseconds (0: never)."""
-        self._options.min_rate = _checked_amount("bytes_per_second", bytes_per_second)
-        self._options.rate_ms = _checked_amount("over_ms", over_ms)
+        rate, window = _checked_amount("bytes_per_second", bytes_per_second), _checked_amount("over_ms", over_ms)
+        self._options.min_rate, self._options.rate_ms = rate, window
 
     def setReadBufferSize(self, size: int) -> None:
         """Stops receiving while `size` bytes or more are unread (int; 0, as at first: never). Qt 6: QNetworkReply."""

@@ -113,7 +113,7 @@ cdef class RequestQueue(Observer):
 
     def _set_read_buffer_size(self, size):
         self.loop.check()
-        self.memory.limit = size
+        self.memory.set_limit(size)
         if self.exchange is not None:
             self.exchange.resume()
 
@@ -135,6 +135,10 @@ cdef class RequestQueue(Observer):
 
     cdef bint is_pending(self):
         return self.scheduled or bool(self.entries)
+
+    cdef bint is_blocked(self):
+        return ((self.telling is not None and self.telling is self.running)
+                or (self.exchange is not None and (self.exchange.in_source or self.exchange.settling)))
 
     cdef object run_deferred(self):
         cdef bint was_in_pump = self.in_pump
@@ -199,6 +203,7 @@ cdef class RequestQueue(Observer):
         if self.host is None:
             self.fail(UNKNOWN_ERROR, "No server set to connect to")
             return
+        outer, self.telling = self.telling, entry       # devices are asked: code of the user's
         try:
             if entry.to is not None:
                 sink = make_sink(entry.to)
@@ -207,6 +212,8 @@ cdef class RequestQueue(Observer):
             if self.running is entry:
                 self.fail(UNKNOWN_ERROR, str(error))
             return
+        finally:
+            self.telling = outer
         if self.running is not entry:
             return                      # a device's own code has aborted
         entry.began = True
@@ -224,9 +231,10 @@ cdef class RequestQueue(Observer):
                 body_len = len(<bytes>entry.data)
             else:
                 request.source = entry.data
-                body_len = source_length(entry.data)
-                request.is_chunked = body_len == -2
-                request.source_len = 0 if request.is_chunked else body_len
+                size = source_length(entry.data)
+                request.is_chunked = size is None
+                request.source_len = size or 0
+                body_len = -2 if size is None else size
         if entry.header is None:
             method = <bytes>METHODS[entry.kind]
             request.is_head, request.is_idempotent = entry.kind == HEAD, entry.kind != POST
@@ -234,6 +242,8 @@ cdef class RequestQueue(Observer):
         else:
             if not entry.header.isValid():
                 raise RequestError("the request header is not valid: set a method and a path (setRequest)")
+            if request.is_chunked and entry.header.minorVersion() == 0:
+                raise RequestError("a body of unknown length cannot be sent in HTTP/1.0: use 1.1, or a device with a size()")
             method = entry.header.method()
             request.is_head, request.is_idempotent = method == "HEAD", method in IDEMPOTENT
             request.head = full_head(method.encode("ascii"), entry.target, entry.header.minorVersion(), entry.header.values(),
@@ -477,8 +487,8 @@ cdef class RequestQueue(Observer):
         without a limit would wait for itself, which raises RuntimeError. Raises what `qhttp.run()` raises.
         """
         self.loop.check()
-        if msecs is None and self.telling is not None and self.telling is self.running:
-            raise RuntimeError("waitForDone() inside a slot of the request it waits for: give it msecs, or return first")
+        if msecs is None and self.is_blocked():
+            raise RuntimeError("waitForDone() inside a slot or device of the request it waits for: give it msecs, or return first")
         return self.loop.run_while(self, msecs)
 
     def deleteLater(self):
@@ -496,18 +506,25 @@ cdef class RequestQueue(Observer):
         for signal in (self.requestStarted, self.requestFinished, self.done, self.stateChanged, self.responseHeaderReceived,
                        self.readyRead, self.dataReadProgress, self.dataSendProgress):
             signal.disconnect()
+        self.entries.clear()            # what a slot has queued on the way out
+        self.loop.let_go(self)
 
 
-cdef long long source_length(object source) except -3:
-    """Bytes that a source will give: its size(), else its seekable end, else -2: unknown. Raises DeviceError."""
+cdef object source_length(object source):
+    """Bytes that a source will give: its size(), else its seekable end, else None: unknown. Raises DeviceError."""
+    cdef object size = None
     try:
         seekable = hasattr(source, "seek") and (not hasattr(source, "seekable") or source.seekable())
         if seekable:
             source.seek(0)
         if callable(getattr(source, "size", None)):
-            return source.size()
-        if seekable:
-            return source.seek(0, 2)
+            size = source.size()
+        elif seekable:
+            size = source.seek(0, 2)
+        else:
+            return None
+        if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 2**62:
+            raise ValueError(f"its size is {size!r}")
     except Exception as error:
         raise DeviceError(f"Error reading from device: {error}") from error
-    return -2
+    return size

@@ -216,7 +216,10 @@ cdef class Exchange(Watcher):
             return None
         self.in_source = True
         try:
-            block = bytes(self.request.source.read(n_wanted) or b"")
+            block = self.request.source.read(n_wanted)
+            if not isinstance(block, (bytes, bytearray, memoryview)):
+                raise TypeError(f"read() must give bytes, not {type(block).__name__}")
+            block = bytes(block)
         except Exception as error:
             self.fail_source(DeviceError(f"Error reading from device: {error}"))
             return None
@@ -231,7 +234,6 @@ cdef class Exchange(Watcher):
             if not block:
                 self.stage = SEND_NOTHING
             block = b"%x\r\n%b\r\n" % (len(block), block)
-            self.n_to_send += len(block)
             return block
         if not block:
             self.fail(DeviceError(f"Error reading from device: it ended {self.n_source_left} bytes early"))
@@ -244,7 +246,7 @@ cdef class Exchange(Watcher):
     cdef object on_sent(self, Connection connection, size_t n):
         self.n_sent += n
         self.sent_ns = self.loop.c.now_ns
-        self.observer.sent(self.n_sent, self.n_to_send)
+        self.observer.sent(self.n_sent, 0 if self.request.is_chunked else self.n_to_send)
         if self.over or self.connection is not connection or self.stop_sending:
             return
         if connection.unsent() == 0:
@@ -386,6 +388,7 @@ cdef class Exchange(Watcher):
         """The reader has taken something: goes on receiving if there is room."""
         if self.congested and not self.over and self.connection.more_room(self.n_announced):
             self.congested = False
+            self.sent_ns = self.loop.now()          # the limit of silence begins anew
             self.connection.pause(False)
 
     cdef object on_end(self, Connection connection, size_t n_surplus):
@@ -530,7 +533,7 @@ cdef class Exchange(Watcher):
             return
         moved, mark = self.n_moved(), self.rate_mark
         self.rate_mark = moved
-        if not self.congested and (moved - mark) * 1000 < self.options.min_rate * self.options.rate_ms:
+        if not self.congested and (moved - mark) * 1000.0 < <double>self.options.min_rate * self.options.rate_ms:
             self.fail(TimeoutError(f"slower than {self.options.min_rate} bytes/s over {self.options.rate_ms} ms"))
         else:
             self.rate_timer = self.loop.call_at(self.loop.now() + self.options.rate_ms * NS_PER_MS, self.rate_time_up)

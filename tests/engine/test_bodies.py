@@ -226,7 +226,7 @@ def test_body_into_a_full_device_is_an_error_that_says_so(scripted_server, clien
     with open("/dev/full", "wb", buffering=0) as file:
         assert recorded.get(to=file)[0] == "UnknownError"
     assert recorded.http.errorString() == "Error writing response to device: No space left on device"
-    server.wait_for(lambda: server.connections[0].how_ended is not None)
+    server.wait_for(lambda: server.connections and server.connections[0].how_ended is not None)
     assert recorded.get() == ("NoError", faults.BODY)
 
 
@@ -336,7 +336,7 @@ def test_body_to_an_object_that_fails_is_an_error_that_says_so(scripted_server, 
     assert recorded.get(to=writer)[0] == "UnknownError"
     assert recorded.http.errorString().startswith("Error writing response to device") and text in recorded.http.errorString()
     assert len(writer.pieces) == 1
-    server.wait_for(lambda: server.connections[0].how_ended is not None)
+    server.wait_for(lambda: server.connections and server.connections[0].how_ended is not None)
     assert recorded.get() == ("NoError", faults.BODY)
 
 

@@ -86,7 +86,7 @@ def test_change_of_protocol_that_nobody_asked_for_is_refused(scripted_server, cl
     server = scripted_server([ReceiveRequest(), Send(switching + b"secret protocol")])
     recorded = client(server)
     assert recorded.get() == ("InvalidResponseHeader", b"")
-    server.wait_for(lambda: server.connections[0].how_ended is not None)
+    server.wait_for(lambda: server.connections and server.connections[0].how_ended is not None)
 
 
 def test_interim_answers_to_head_and_post_are_passed_over(scripted_server, client):

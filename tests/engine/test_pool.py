@@ -168,7 +168,7 @@ def test_connection_kept_on_which_bytes_come_is_closed(scripted_server, client):
     assert recorded.get() == OK
     server.connections[0].sock.send(faults.whole(b"evil"))
     turn_until(lambda: recorded.http.state().name == "Unconnected")
-    server.wait_for(lambda: server.connections[0].how_ended is not None)
+    server.wait_for(lambda: server.connections and server.connections[0].how_ended is not None)
     assert recorded.get() == ("NoError", b"two")
 
 
@@ -186,7 +186,7 @@ def test_connection_that_must_not_be_used_again_is_closed(scripted_server, clien
     assert recorded.get() == OK
     assert recorded.get() == ("NoError", b"two")
     assert len(server.connections) == 2
-    server.wait_for(lambda: server.connections[0].how_ended is not None)
+    server.wait_for(lambda: server.connections and server.connections[0].how_ended is not None)
 
 
 @pytest.mark.parametrize("answer", [
@@ -209,7 +209,7 @@ def test_close_ends_the_kept_connection(scripted_server, client):
     assert recorded.get() == OK
     recorded.http.close()
     assert recorded.wait() == "NoError"
-    server.wait_for(lambda: server.connections[0].how_ended == "client closed")
+    server.wait_for(lambda: server.connections and server.connections[0].how_ended == "client closed")
     assert recorded.states[-2:] == ["Closing", "Unconnected"]
 
 
@@ -220,7 +220,7 @@ def test_abort_of_a_waiting_request_ends_the_kept_connection(scripted_server, cl
     recorded.http.get("/never")
     recorded.http.abort()
     assert recorded.wait() == "Aborted"
-    server.wait_for(lambda: server.connections[0].how_ended == "client closed")
+    server.wait_for(lambda: server.connections and server.connections[0].how_ended == "client closed")
     assert len(server.requests[0]) == 1
 
 
@@ -258,7 +258,7 @@ def test_kept_connection_lost_while_no_loop_turned_is_replaced(scripted_server, 
     recorded = client(server)
     assert recorded.get() == OK
     close_now(server)
-    server.wait_for(lambda: server.connections[0].how_ended is not None)
+    server.wait_for(lambda: server.connections and server.connections[0].how_ended is not None)
     recorded.http.post("/second", b"data")
     assert (recorded.wait(), bytes(recorded.http.readAll())) == ("NoError", b"second")
     assert len(server.requests[0]) == 1

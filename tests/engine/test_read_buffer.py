@@ -90,9 +90,9 @@ def test_reader_who_waits_costs_no_turns(scripted_server, client):
     recorded.http.setReadBufferSize(1000)
     recorded.http.get("/")
     turn_until(lambda: recorded.http.bytesAvailable() >= 1000)
-    before = time.process_time()
+    before = time.thread_time()
     qhttp.run(150)
-    turning = time.process_time() - before
+    turning = time.thread_time() - before
     recorded.http.abort()
     qhttp.run()
     assert turning < 0.1
@@ -207,7 +207,7 @@ def test_abort_while_the_reader_waits_ends_it_and_keeps_what_was_told(scripted_s
     recorded.http.abort()
     assert recorded.wait() == "Aborted"
     assert body.startswith(recorded.http.readAll())
-    server.wait_for(lambda: server.connections[0].how_ended is not None)
+    server.wait_for(lambda: server.connections and server.connections[0].how_ended is not None)
     recorded.http.setReadBufferSize(0)
     assert recorded.get() == ("NoError", faults.BODY)
 

@@ -176,7 +176,7 @@ def test_request_after_a_limit_of_time_works(scripted_server, client):
     recorded.get()
     recorded.http.setTotalTimeout(0)
     assert recorded.get() == OK
-    server.wait_for(lambda: server.connections[0].n_played == 2)
+    server.wait_for(lambda: server.connections and server.connections[0].n_played == 2)
 
 
 def test_limit_of_time_closes_the_connection(scripted_server, client):
@@ -184,7 +184,7 @@ def test_limit_of_time_closes_the_connection(scripted_server, client):
     recorded = client(server)
     recorded.http.setTotalTimeout(40)
     recorded.get()
-    server.wait_for(lambda: server.connections[0].how_ended is not None)
+    server.wait_for(lambda: server.connections and server.connections[0].how_ended is not None)
 
 
 # -- the minimum rate

@@ -130,8 +130,7 @@ def test_body_of_unknown_length_that_is_big_goes_out_whole(scripted_server, clie
     recorded = client(server)
     assert post(recorded, Stream(data)) == OK
     assert decoded(sent(server)[1]) == data
-    done, total = recorded.send_progress[-1]
-    assert done == total == len(server.connections[0].taken[0])
+    assert recorded.send_progress[-1] == (len(server.connections[0].taken[0]), 0)      # the total is not known
 
 
 def test_body_of_a_pipe_goes_out_chunked(scripted_server, client):
@@ -202,11 +201,13 @@ def failed_upload(scripted_server, client, source):
     """The text of the error, and the server; checks that the object works afterwards."""
     server = scripted_server([ReceiveHead(), ReceiveBody()], faults.answer())
     recorded = client(server)
+    recorded.http.setTransferTimeout(500)
     assert post(recorded, source)[0] == "UnknownError"
     text = recorded.http.errorString()
+    assert text.startswith("Error reading from device: ")
     assert recorded.done == [True]
     if server.connections:
-        server.wait_for(lambda: server.connections[0].how_ended is not None)
+        server.wait_for(lambda: server.connections and server.connections[0].how_ended is not None)
     recorded.http.setHost("127.0.0.1", scripted_server(faults.answer()).port)
     assert recorded.get() == OK
     return text, server
@@ -266,7 +267,7 @@ def test_source_that_gives_more_than_asked_never_sends_more_than_announced(scrip
     recorded = client(server)
     recorded.http.setTransferTimeout(200)
     post(recorded, source)
-    server.wait_for(lambda: server.connections[0].how_ended is not None)
+    server.wait_for(lambda: server.connections and server.connections[0].how_ended is not None)
     assert b"evil" not in server.connections[0].received
 
 
@@ -338,7 +339,7 @@ def test_answer_before_the_upload_has_ended_closes_even_a_kept_connection(script
     server = scripted_server([ReceiveHead(), Send(faults.whole(b"early"))], faults.answer())
     recorded = client(server)
     assert post(recorded, bytes(32 << 20)) == ("NoError", b"early")
-    server.wait_for(lambda: server.connections[0].how_ended is not None)
+    server.wait_for(lambda: server.connections and server.connections[0].how_ended is not None)
     assert recorded.get() == OK
 
 
@@ -378,7 +379,7 @@ def test_abort_in_an_upload_closes_the_connection(scripted_server, client):
     recorded = client(server)
     recorded.http.dataSendProgress.connect(lambda done, total: done > 100_000 and recorded.http.abort())
     assert post(recorded, bytes(32 << 20))[0] == "Aborted"
-    server.wait_for(lambda: server.connections[0].how_ended is not None)
+    server.wait_for(lambda: server.connections and server.connections[0].how_ended is not None)
 
 
 # -- request() with a header of one's own

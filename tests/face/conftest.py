@@ -7,9 +7,10 @@ import signal
 import time
 
 import pytest
-import qhttp
 from support.request_reading import body_length, take_head
 from support.scripted_server import ScriptedServer
+
+import qhttp
 
 LIMIT_S = 8                 # for one test; @pytest.mark.limit(seconds) sets another
 PATIENCE_MS = 4000          # for what has to happen

@@ -8,9 +8,10 @@ import tempfile
 import threading
 
 import pytest
-from qhttp import QHttp
 from support.actions import ReceiveRequest, Send
 from support.faults import head
+
+from qhttp import QHttp
 
 SIZE = 5000
 STYLES = ["whole", "thirds", "chunked", "chunks", "close"]
@@ -357,7 +358,8 @@ def test_pipe_full_and_not_blocking_error_and_no_byte_lost_silently(make, path_s
 
 
 # -- what is refused
-@pytest.mark.parametrize("to", ["path", b"path", 5, object(), [], io.StringIO(), io.TextIOWrapper(io.BytesIO())], ids=lambda to: type(to).__name__)
+@pytest.mark.parametrize("to", ["path", b"path", 5, object(), [], io.StringIO(), io.TextIOWrapper(io.BytesIO())],
+                         ids=lambda to: type(to).__name__)
 def test_destination_of_wrong_type_refused_by_name_at_the_call(make, to):
     http = make("h")
     for call in (lambda: http.get("/", to), lambda: http.post("/", b"x", to)):
@@ -376,7 +378,8 @@ def test_current_devices_at_every_stage(make, path_server, finish):
     http = make(path_server)
     source, to = io.BytesIO(b"data"), io.BytesIO()
     seen = []
-    for signal in (http.requestStarted, http.requestFinished, http.stateChanged, http.responseHeaderReceived, http.dataSendProgress,
+    for signal in (http.requestStarted, http.requestFinished, http.stateChanged, http.responseHeaderReceived,
+                   http.dataSendProgress,
                    http.dataReadProgress, http.done):
         signal.connect(lambda *_: seen.append((http.currentId(), http.currentSourceDevice(), http.currentDestinationDevice())))
     path = path_server.path("whole")

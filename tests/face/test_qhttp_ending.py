@@ -6,10 +6,11 @@ import time
 import weakref
 
 import pytest
-import qhttp
-from qhttp import QHttp
 from support.actions import Close, ReceiveRequest, Send
 from support.faults import answer, head, whole
+
+import qhttp
+from qhttp import QHttp
 
 BACK = ["Closing", "Unconnected"]
 
@@ -408,7 +409,7 @@ def test_run_true_when_nothing_is_pending_false_when_time_is_up(half_answered):
     assert qhttp.run(500) is True and qhttp.run() is True
 
 
-def test_keepalive_connection_server_closes_it_states_told_and_error_untouched(make, scripted_server, record, finish, turn_until):
+def test_idle_connection_closed_by_its_server_states_told_and_error_kept(make, scripted_server, record, finish, turn_until):
 
     server = scripted_server([ReceiveRequest(), Send(whole()), Close()], answer())
     http = make(server)

@@ -1,22 +1,23 @@
 """Errors: what error(), errorString() and state() say on the way, which signals come and which do not, and that the same object
 works again afterwards. The limits of time are errors, too."""
 import socket
+import threading
 import time
 
 import pytest
-from qhttp import QHttp
-from qhttp.engine import resolver as resolver_module
 from support import faults
 from support.actions import Close, CloseAtOnce, Drip, Pause, ReceiveRequest, Reset, Send
 from support.faults import BODY, chunk, head, whole
+
+import qhttp
+from qhttp import QHttp
+from qhttp.engine import resolver as resolver_module
 
 REFUSED = "Connection refused (or timed out)"
 CLOSED = "Server closed connection unexpectedly"
 INVALID_HEAD = "Invalid HTTP response header"
 LENGTH = "Wrong content length"
 CHUNKED = "Invalid HTTP chunked body"
-REFUSED_BY_RULE = "UnexpectedClose", CLOSED
-ONE_TRY = ["Connecting", "Sending"]
 THREE_TRIES = ["Connecting", "Sending", "Closing", "Unconnected"] * 2 + ["Connecting", "Sending"]
 OVER = ["Closing", "Unconnected"]
 READ = ["Connecting", "Sending", "Reading"]
@@ -28,7 +29,8 @@ FAULTS = {
     "head cut in the status line": (faults.cut_head(5), "UnexpectedClose", CLOSED, READ + OVER),
     "head cut in the fields": (faults.cut_head(), "UnexpectedClose", CLOSED, READ + OVER),
     "head cut before the blank line": (faults.cut_head(len(whole()) - len(BODY) - 2), "UnexpectedClose", CLOSED, READ + OVER),
-    "reset in the head": ([ReceiveRequest(), Send(b"HTTP/1.1 200"), Pause(0.01), Reset()], "UnexpectedClose", CLOSED, READ + OVER),
+    "reset in the head": ([ReceiveRequest(), Send(b"HTTP/1.1 200"), Pause(0.01), Reset()], "UnexpectedClose", CLOSED,
+                          READ + OVER),
     "body cut": (faults.cut_body(), "WrongContentLength", LENGTH, READ + OVER),
     "body never begun": (faults.cut_body(len(BODY)), "WrongContentLength", LENGTH, READ + OVER),
     "reset in the body": (faults.reset_mid_body(), "WrongContentLength", LENGTH, READ + OVER),
@@ -39,7 +41,8 @@ FAULTS = {
     "bad chunk": (faults.bad_chunk(), "WrongContentLength", CHUNKED, READ + OVER),
     "no HTTP": (faults.bad_head(), "InvalidResponseHeader", INVALID_HEAD, READ + OVER),
     "two lengths": (faults.two_lengths(), "InvalidResponseHeader", INVALID_HEAD, READ + OVER),
-    "length and chunked": ([ReceiveRequest(), Send(head(b"Content-Length: 1", b"Transfer-Encoding: chunked") + b"1\r\nx\r\n0\r\n\r\n"),
+    "length and chunked": ([ReceiveRequest(),
+                            Send(head(b"Content-Length: 1", b"Transfer-Encoding: chunked") + b"1\r\nx\r\n0\r\n\r\n"),
                             Close()], "InvalidResponseHeader", INVALID_HEAD, READ + OVER),
     "endless head": (faults.endless_head(), "InvalidResponseHeader", INVALID_HEAD, READ + OVER),
     "401": ([ReceiveRequest(), Send(whole(b"no", status=b"HTTP/1.1 401 No\r\n"))], "AuthenticationRequiredError",
@@ -219,7 +222,6 @@ def test_lookup_that_gives_nothing_host_not_found(make, monkeypatch, finish):
 
 
 def test_lookup_aborted_while_it_runs_next_batch_fine(make, monkeypatch, path_server, record, finish):
-    import threading
     gate = threading.Event()
 
     def look_up(host, port):
@@ -306,19 +308,18 @@ def test_get_after_an_interim_answer_never_tried_again(make, scripted_server, fi
     assert http.error() == QHttp.UnexpectedClose and len(server.connections) == 1
 
 
-def test_kept_connection_closed_meanwhile_every_method_gets_a_new_one(make, scripted_server, finish, turn_until):
-    import qhttp
+@pytest.mark.parametrize("ask", [
+    lambda http: http.get("/"), lambda http: http.head("/"), lambda http: http.post("/", b"x"),
+    lambda http: http.request(qhttp.QHttpRequestHeader("PATCH", "/"), b"x")])
+def test_kept_connection_closed_meanwhile_every_method_gets_a_new_one(make, scripted_server, finish, ask):
     server = scripted_server(beyond=faults.close_after_answer())
-    for ask in (lambda: http.get("/"), lambda: http.head("/"), lambda: http.post("/", b"x"),
-                lambda: http.request(qhttp.QHttpRequestHeader("PATCH", "/"), b"x")):
-        http = make(server)
-        http.get("/")
-        finish(http)
-        connection = server.connections[-1]
-        server.wait_for(lambda connection=connection: connection.how_ended)
-        ask()
-        finish(http)
-        assert http.error() == (QHttp.NoError), http.errorString()
+    http = make(server)
+    http.get("/")
+    finish(http)
+    server.wait_for(lambda: server.connections[0].how_ended)
+    ask(http)
+    finish(http)
+    assert http.error() == QHttp.NoError, http.errorString()
 
 
 # -- limits of time
@@ -339,7 +340,6 @@ def test_connect_timeout_refused_error_in_time(make, listener_that_never_accepts
 
 
 def test_connect_timeout_while_looking_up_error_in_time(make, monkeypatch, record, finish):
-    import threading
     gate = threading.Event()
     monkeypatch.setattr(resolver_module, "look_up", lambda host, port: gate.wait(5) and [])
     http = make("slowest.invalid")

@@ -2,6 +2,7 @@
 import time
 
 import pytest
+
 import qhttp
 from qhttp import QHttp
 

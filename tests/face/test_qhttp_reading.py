@@ -2,10 +2,11 @@
 import io
 
 import pytest
-import qhttp
-from qhttp import QHttp
 from support.actions import Close, ReceiveRequest, Repeat, Send
 from support.faults import chunk, head, whole
+
+import qhttp
+from qhttp import QHttp
 
 BIG = 3_000_000
 RECEIVE_MAX = 64 << 10       # of the receive that brings the head
@@ -120,7 +121,8 @@ def test_read_in_dataReadProgress_counts_are_of_the_wire(make, path_server, fini
 
 
 def test_read_large_body_piecewise_in_readyread_nothing_lost_and_little_kept(make, scripted_server, finish):
-    http = make(scripted_server([ReceiveRequest(), Send(head(b"Content-Length: %d" % (64 << 20))), Repeat(b"0123456789abcdef", 4 << 20)]))
+    http = make(scripted_server([ReceiveRequest(), Send(head(b"Content-Length: %d" % (64 << 20))), 
+                                 Repeat(b"0123456789abcdef", 4 << 20)]))
     n_read, wrong = [0], []
 
     def read():
@@ -266,7 +268,8 @@ def test_readbuffersize_does_not_hold_destinations(make, path_server, finish, tm
 
 def test_readbuffersize_server_closes_while_paused_nothing_lost(make, scripted_server):
     body = bytes(range(256)) * 2000
-    server = scripted_server([ReceiveRequest(), Send(head(b"Transfer-Encoding: chunked") + chunk(body) + b"0\r\n\r\n"), Close()])
+    server = scripted_server([ReceiveRequest(), Send(head(b"Transfer-Encoding: chunked") + chunk(body) + b"0\r\n\r\n"),
+                              Close()])
     http = make(server)
     http.setReadBufferSize(100)
     http.get("/")

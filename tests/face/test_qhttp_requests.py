@@ -1,15 +1,18 @@
-"""What may be asked for: paths, methods, header objects. What could be read as more, or other, than one request never gets out."""
+"""What may be asked for: paths, methods, header objects. What could be read as other than one request never gets out."""
 import io
 import warnings
 
 import pytest
-from qhttp import QHttp, QHttpRequestHeader, QHttpResponseHeader
 from support.actions import ReceiveRequest, Send
 from support.faults import whole
 
-BAD_PATHS = ["/a b", "/a\r\nX: y", "/a\nb", "/a\rb", "/a\x00b", "/a\tb", "/\x7f", "/ä", "/€", " /", "/ ", "/a\x0bb", "/a\x1fb", "\r\n",
+from qhttp import QHttp, QHttpRequestHeader, QHttpResponseHeader
+
+BAD_PATHS = ["/a b", "/a\r\nX: y", "/a\nb", "/a\rb", "/a\x00b", "/a\tb", "/\x7f", "/ä", "/€", " /", "/ ", "/a\x0bb", "/a\x1fb",
+             "\r\n",
              b"/a b", b"/\xe4", b"/\r\n", "/\u2028", "/\u3000"]
-GOOD_PATHS = ["/", "/a?b=c#d", "relative", "http://example.com/x", "*", "/%20%0d%0a", "//x", "/" + "x" * 8000, "/~!$&'()*+,;=:@|{}\"<>\\^`[]"]
+GOOD_PATHS = ["/", "/a?b=c#d", "relative", "http://example.com/x", "*", "/%20%0d%0a", "//x", "/" + "x" * 8000,
+              "/~!$&'()*+,;=:@|{}\"<>\\^`[]"]
 BAD_VALUES = ["a\r\nX-Evil: 1", "a\nb", "a\rb", "a\x00b", "a\x7fb", "a\x1fb", "\n", "a\r\n\r\nGET / HTTP/1.1", "€", "a\u2028b"]
 BAD_NAMES = ["", " ", "X Y", "X:", "X\r\nY", "X\n", "Ä", "X\x00", "(X)", "X,Y", "Content-Length ", "\tX", "X\x7f", '"X"', "X/Y"]
 BAD_METHODS = ["GET ", " GET", "G T", "GET\r\nX: y", "", "GÄT", "GET/", "G\x00T", "GET\t", "(GET)", "GET:"]
@@ -48,8 +51,8 @@ def ask(request):
     """Every way to give a path: ask(http, path)."""
     return {"get": lambda http, path: http.get(path), "head": lambda http, path: http.head(path),
             "post": lambda http, path: http.post(path, b""),
-            "request": lambda http, path: http.request(header_of("GET", path if isinstance(path, str) else path.decode("latin-1")))
-            }[request.param]
+            "request": lambda http, path: http.request(
+                header_of("GET", path if isinstance(path, str) else path.decode("latin-1")))}[request.param]
 
 
 @pytest.mark.parametrize("path", BAD_PATHS, ids=ascii)
@@ -105,8 +108,10 @@ def test_simple_requests_send_exactly_the_recorded_bytes(make, path_server, wire
     requests = wire(lambda http: (http.get("/g"), http.post("/p", b"data"), http.post("/e", b""), http.post("/n", None)), 4)
     host = requests[0].split(b"Host: ")[1].split(b"\r\n")[0]
     fixed = b"Connection: Keep-Alive\r\nHost: " + host + b"\r\n"
-    assert requests == [b"GET /g HTTP/1.1\r\n" + fixed + b"\r\n", b"POST /p HTTP/1.1\r\n" + fixed + b"content-length: 4\r\n\r\ndata",
-                        b"POST /e HTTP/1.1\r\n" + fixed + b"content-length: 0\r\n\r\n", b"POST /n HTTP/1.1\r\n" + fixed + b"\r\n"]
+    assert requests == [b"GET /g HTTP/1.1\r\n" + fixed + b"\r\n",
+                        b"POST /p HTTP/1.1\r\n" + fixed + b"content-length: 4\r\n\r\ndata",
+                        b"POST /e HTTP/1.1\r\n" + fixed + b"content-length: 0\r\n\r\n",
+                        b"POST /n HTTP/1.1\r\n" + fixed + b"\r\n"]
 
 
 def test_keyword_arguments_named_as_in_qt(make, path_server, finish):
@@ -176,7 +181,8 @@ def test_request_transfer_encoding_refused(make, name, value, data):
 
 
 @pytest.mark.parametrize("lengths, data", [
-    (["5"], None), (["5", "6"], b"12345"), (["5", "5"], None), (["-1"], None), (["+5"], None), (["0", "5"], None), (["5", "0"], b""),
+    (["5"], None), (["5", "6"], b"12345"), (["5", "5"], None), (["-1"], None), (["+5"], None), (["0", "5"], None),
+    (["5", "0"], b""),
     (["0x5"], None), (["5, 5"], None), ([""], None), ([" "], None), (["-0"], None)])
 def test_request_length_that_contradicts_refused(make, lengths, data):
     refused(make, header_of("POST", "/", *(("Content-Length", length) for length in lengths)), data, match="Content-Length")
@@ -195,7 +201,8 @@ def test_request_length_given_twice_alike_sent_once(wire):
 
 
 def test_request_length_zero_without_data_sent(wire):
-    assert wire(lambda http: http.request(header_of("POST", "/", ("Content-Length", "0"))))[0].count(b"Content-Length: 0\r\n") == 1
+    header = header_of("POST", "/", ("Content-Length", "0"))
+    assert wire(lambda http: http.request(header))[0].count(b"Content-Length: 0\r\n") == 1
 
 
 def test_request_setcontentlength_as_old_code_does_it(wire):
@@ -214,7 +221,8 @@ def test_request_fields_sent_in_order_with_spelling_and_latin1(wire):
 
 @pytest.mark.parametrize("version", [(1, 0), (1, 1)])
 def test_request_version_sent_as_given(wire, version):
-    assert wire(lambda http: http.request(header_of("GET", "/", version=version)))[0].startswith(b"GET / HTTP/1.%d\r\n" % version[1])
+    header = header_of("GET", "/", version=version)
+    assert wire(lambda http: http.request(header))[0].startswith(b"GET / HTTP/1.%d\r\n" % version[1])
 
 
 @pytest.mark.parametrize("version", [(0, 9), (1, 2), (2, 0), (3, 0), (-1, 1), (1, -1), (11, 1)])
@@ -223,12 +231,14 @@ def test_request_other_version_refused(make, version):
 
 
 # -- the header object
-@pytest.mark.parametrize("header", [None, "GET / HTTP/1.1", b"GET", 5, QHttpResponseHeader(200), object()], ids=lambda x: type(x).__name__)
+@pytest.mark.parametrize("header", [None, "GET / HTTP/1.1", b"GET", 5, QHttpResponseHeader(200), object()],
+                         ids=lambda x: type(x).__name__)
 def test_request_header_of_wrong_type_refused_by_name(make, header):
     refused(make, header, kind=TypeError)
 
 
-@pytest.mark.parametrize("header", [QHttpRequestHeader(), QHttpRequestHeader("GET /"), QHttpRequestHeader("GET / HTTP/1.1\r\nno colon")])
+@pytest.mark.parametrize("header", [QHttpRequestHeader(), QHttpRequestHeader("GET /"),
+                                    QHttpRequestHeader("GET / HTTP/1.1\r\nno colon")])
 def test_request_invalid_header_ends_with_unknownerror_and_sends_nothing(make, scripted_server, record, finish, header):
     server = scripted_server()
     http = make(server)

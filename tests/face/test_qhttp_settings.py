@@ -1,9 +1,10 @@
 """The settings of a QHttp: what they take, what they refuse, and that a refused call changes nothing."""
 import pytest
-import qhttp
-from qhttp import QHttp
 from support.actions import Pause, ReceiveRequest, Send
 from support.faults import head, whole
+
+import qhttp
+from qhttp import QHttp
 
 AMOUNTS = ["setConnectTimeout", "setTransferTimeout", "setTotalTimeout", "setMinimumRate", "setReadBufferSize"]
 
@@ -11,14 +12,14 @@ AMOUNTS = ["setConnectTimeout", "setTransferTimeout", "setTotalTimeout", "setMin
 @pytest.mark.parametrize("setting", AMOUNTS)
 @pytest.mark.parametrize("value", [None, "5", 5.0, True, False, b"5", [], object()], ids=repr)
 def test_setting_of_wrong_type_refused_by_name(make, setting, value):
-    with pytest.raises(TypeError, match="msecs|bytes_per_second|size"):
+    with pytest.raises(TypeError, match=r"msecs|bytes_per_second|size"):
         getattr(make(), setting)(value)
 
 
 @pytest.mark.parametrize("setting", AMOUNTS)
 @pytest.mark.parametrize("value", [-1, -2**63, 2**53, 2**64, 10**30])
 def test_setting_out_of_range_refused_by_name(make, setting, value):
-    with pytest.raises(ValueError, match="msecs|bytes_per_second|size"):
+    with pytest.raises(ValueError, match=r"msecs|bytes_per_second|size"):
         getattr(make(), setting)(value)
 
 

@@ -4,10 +4,11 @@ import io
 import sys
 
 import pytest
-import qhttp
-from qhttp import QHttp
 from support.actions import ReceiveRequest, Send
 from support.faults import answer, whole
+
+import qhttp
+from qhttp import QHttp
 
 SIZE = 300
 STYLES = ["whole", "head", "body", "thirds", "chunked", "chunks", "close"]
@@ -61,7 +62,8 @@ def test_order_of_an_answer_the_same_however_it_is_cut(make, path_server, record
     names = [event[0] if event[0] != "stateChanged" else event[1] for event in told.events]
     steps = [name for name in names if name not in ("dataReadProgress", "readyRead", "dataSendProgress")]
     end = ["Closing", "Unconnected"] if style == "close" else ["Connected"]
-    assert steps == ["requestStarted", "Connecting", "Sending", "Reading", "responseHeaderReceived", *end, "requestFinished", "done"]
+    assert steps == ["requestStarted", "Connecting", "Sending", "Reading", "responseHeaderReceived", *end, "requestFinished",
+                     "done"]
     assert names.index("Sending") < names.index("dataSendProgress") < names.index("Reading")
     progress = [n for n, name in enumerate(names) if name == "dataReadProgress"]
     assert names.index("responseHeaderReceived") < progress[0] and progress[-1] < names.index(end[0])
@@ -139,7 +141,7 @@ def test_state_in_every_signal_is_the_one_last_told(make, path_server, record, f
     for name in SIGNALS:
         getattr(http, name).connect(lambda *_, name=name: wrong.append((name, http.state()))
                                     if http.state().name != (told.states or ["Unconnected"])[-1] else None)
-    for style in STYLES + ["cut"]:
+    for style in [*STYLES, "cut"]:
         http.get(path_server.path(style))
     finish(http)
     assert wrong == [] and http.state() == QHttp.Unconnected

@@ -5,9 +5,10 @@ import io
 import weakref
 
 import pytest
+from support.faults import answer
+
 import qhttp
 from qhttp import QHttp
-from support.faults import answer
 
 SIZE = 600
 ANSWERS = [(style, kind) for style in ("whole", "thirds") for kind in ("reader", "object", "file")] + [
@@ -93,7 +94,7 @@ def each_case(request, make, record, path_server, tmp_path):
         for style, kind in ANSWERS:
             if request.param in ("Closing", "Unconnected") and style != "close":
                 continue                        # not before the end
-            if request.param == "Connected" and style == "close" or request.param == "readyRead" and kind != "reader":
+            if (request.param == "Connected" and style == "close") or (request.param == "readyRead" and kind != "reader"):
                 continue                        # not in the first request
             case = Case(make, record, path_server, tmp_path, style, kind)
             case.at(request.param, deed_of(case))

@@ -1,16 +1,18 @@
 """The loop is turned from inside: slots that wait without a limit, sources and destinations that turn the loop while they are
 asked for bytes or given some. Cases that could take the interpreter with them are played in children."""
+import contextlib
 import io
 import threading
 import time
 
 import pytest
-import qhttp
-from qhttp import QHttp
 from support.actions import CloseAtOnce, Pause, ReceiveAnything, ReceiveHead, ReceiveRequest, Reset, Send
 from support.apart import run_apart
 from support.faults import BODY, head, whole
 from support.scripted_server import ScriptedServer
+
+import qhttp
+from qhttp import QHttp
 
 PLACES = ["requestStarted", "requestFinished", "done", "responseHeaderReceived", "readyRead", "dataReadProgress",
           "dataSendProgress", "Connecting", "Sending", "Reading", "Connected", "Closing", "Unconnected"]
@@ -29,6 +31,13 @@ def call_once_at(http, place, function):
             function()
 
     getattr(http, "stateChanged" if place[0].isupper() else place).connect(slot)
+
+
+def waits_or_is_refused(wait, http):
+    """True where a wait without a limit comes back."""
+    with contextlib.suppress(RuntimeError):
+        wait(http)
+    return True
 
 
 # -- waiting without a limit: it ends, or is refused, but never for ever
@@ -55,7 +64,42 @@ def test_wait_without_limit_in_a_slot_comes_back(make, path_server, record, fini
 
 
 @pytest.mark.limit(WAIT_LIMIT_S)
-@pytest.mark.parametrize("place", ["requestStarted", "requestFinished", "done", "readyRead", "Connecting", "Sending", "Reading"])
+@pytest.mark.parametrize("place", PLACES)
+def test_run_without_limit_in_a_slot_comes_back(make, path_server, record, finish, place):
+    http = make(path_server)
+    told = record(http)
+
+    call_once_at(http, place, lambda: waits_or_is_refused(lambda http: qhttp.run(), http))
+    path = path_server.path("thirds")
+    number = http.get(path)
+    finish(http)
+    assert told.finished == [(number, False)] and http.readAll() == path_server.body(path)
+
+
+@pytest.mark.limit(WAIT_LIMIT_S)
+def test_two_objects_waiting_for_each_other_without_limit_come_back(make, path_server, finish):
+    first, second = make(path_server), make(path_server)
+    seen = []
+
+    def wait(http):
+        try:
+            seen.append(http.waitForDone())
+        except RuntimeError as refusal:
+            seen.append(refusal)
+
+    call_once_at(first, "responseHeaderReceived", lambda: wait(second))
+    call_once_at(second, "responseHeaderReceived", lambda: wait(first))
+    path = path_server.path("body")
+    for http in (first, second):
+        http.get(path)
+    finish(first)
+    finish(second)
+    assert len(seen) == 2 and first.readAll() == second.readAll() == path_server.body(path)
+
+
+@pytest.mark.limit(WAIT_LIMIT_S)
+@pytest.mark.parametrize("place", ["requestStarted", "requestFinished", "done", "readyRead", "Connecting", "Sending",
+                                   "Reading"])
 def test_wait_for_another_object_in_a_slot_comes_back(make, path_server, finish, place):
     http, other = make(path_server), make(path_server)
     bodies = []
@@ -133,7 +177,8 @@ def test_turn_in_state_reading_header_told_before_its_body(make, scripted_server
 
 
 def test_turn_in_state_reading_401_is_still_an_error(make, scripted_server, record, finish):
-    server = scripted_server([ReceiveRequest(), Send(head(b"Content-Length: 4", status=b"HTTP/1.1 401 No\r\n") + b"ab"), Pause(0.01),
+    server = scripted_server([ReceiveRequest(), Send(head(b"Content-Length: 4", status=b"HTTP/1.1 401 No\r\n") + b"ab"),
+                              Pause(0.01),
                               Send(b"cd")])
     http = make(server)
     told = record(http)
@@ -217,13 +262,25 @@ class ActingDestination(io.BytesIO):
         return super().write(data)
 
 
+@pytest.mark.limit(WAIT_LIMIT_S)
+@pytest.mark.parametrize("style", ["thirds"])
+@pytest.mark.parametrize("wait", [lambda http: http.waitForDone(), lambda http: qhttp.run()], ids=["wait", "run"])
+def test_destination_that_waits_without_limit_comes_back(make, path_server, record, style, wait):
+    http = make(path_server)
+    told = record(http)
+    came_back = []
+    number = http.get(path_server.path(style), ActingDestination(lambda: came_back.append(waits_or_is_refused(wait, http))))
+    assert http.waitForDone(1000) and came_back == [True] and [finished for finished, _ in told.finished] == [number]
+
+
 @pytest.mark.parametrize("style", ["whole", "thirds", "chunks", "close"])
 @pytest.mark.parametrize("deed", ["abort", "deleteLater", "clearPendingRequests", "close", "abort_and_queue", "abort_and_wait"])
 def test_destination_that_acts_while_written_to_ends_each_request_once(make, path_server, record, finish, style, deed):
     http = make(path_server)
     told = record(http)
     path = path_server.path("whole", 50, "new")
-    deeds = {"abort_and_queue": lambda: (http.abort(), http.get(path)), "abort_and_wait": lambda: (http.abort(), http.waitForDone(20))}
+    deeds = {"abort_and_queue": lambda: (http.abort(), http.get(path)), "abort_and_wait": lambda: (http.abort(),
+                                                                                                   http.waitForDone(20))}
     to = ActingDestination(deeds.get(deed) or getattr(http, deed))
     number = http.get(path_server.path(style), to)
     finish(http)
@@ -267,7 +324,8 @@ def test_source_that_acts_while_asked_ends_each_request_once(make, path_server, 
     http = make(path_server)
     told = record(http)
     path = path_server.path("whole", 50, "new")
-    deeds = {"abort_and_queue": lambda: (http.abort(), http.get(path)), "abort_and_wait": lambda: (http.abort(), http.waitForDone(20)),
+    deeds = {"abort_and_queue": lambda: (http.abort(), http.get(path)), "abort_and_wait": lambda: (http.abort(),
+                                                                                                   http.waitForDone(20)),
              "wait": lambda: http.waitForDone(20)}
     number = http.post(path_server.path("whole"), ActingSource(UPLOAD, method, n, deeds.get(deed) or getattr(http, deed)))
     finish(http)
@@ -278,6 +336,18 @@ def test_source_that_acts_while_asked_ends_each_request_once(make, path_server, 
         assert told.finished[-1][1] is False and http.readAll() == path_server.body(path)
     elif deed != "wait":
         assert http.state() == QHttp.Unconnected
+
+
+@pytest.mark.limit(WAIT_LIMIT_S)
+@pytest.mark.parametrize("method, n", [("size", 1), ("read", 3)])
+@pytest.mark.parametrize("wait", [lambda http: http.waitForDone(), lambda http: qhttp.run()], ids=["wait", "run"])
+def test_source_that_waits_without_limit_comes_back(make, path_server, record, method, n, wait):
+    http = make(path_server)
+    told = record(http)
+    came_back = []
+    number = http.post(path_server.path("whole"), ActingSource(UPLOAD, method, n, lambda: came_back.append(
+        waits_or_is_refused(wait, http))))
+    assert http.waitForDone(1000) and came_back == [True] and [finished for finished, _ in told.finished] == [number]
 
 
 @pytest.mark.parametrize("method, n", [("size", 1), ("seek", 1), ("seek", 2), ("read", 1), ("read", 3)])
@@ -318,7 +388,7 @@ def put(first_script, source, turn_while):
     def deed():
         inside.set()
         end = time.monotonic() + 3
-        while turn_while(states) and time.monotonic() < end:
+        while turn_while(states) and http.currentId() and time.monotonic() < end:
             qhttp.loop().run(0)
 
     with ScriptedServer(script, beyond=[ReceiveRequest(), Send(whole())]) as server:
@@ -356,12 +426,14 @@ def answered_while_the_source_reads():
 
 
 SCENARIOS = {function.__name__: function for function in (
-    lost_while_the_source_seeks, lost_while_the_source_reads, sent_again_while_the_source_reads, answered_while_the_source_reads)}
+    lost_while_the_source_seeks, lost_while_the_source_reads, sent_again_while_the_source_reads,
+    answered_while_the_source_reads)}
 
 
 @pytest.fixture(scope="module")
 def played():
-    return dict(run_apart("face.test_qhttp_turning:play", {name: (name,) for name in SCENARIOS}, at_once=4, limit_s=PLAY_LIMIT_S))
+    return dict(run_apart("face.test_qhttp_turning:play", {name: (name,) for name in SCENARIOS}, at_once=4,
+                          limit_s=PLAY_LIMIT_S))
 
 
 @pytest.mark.limit(4 * PLAY_LIMIT_S)

@@ -7,12 +7,13 @@ import os
 import threading
 
 import pytest
-import qhttp
-from qhttp import QHttp
 from support.actions import Close, CloseAtOnce, HalfClose, ReceiveBody, ReceiveHead, ReceiveRequest, Reset, Send
 from support.apart import run_apart
 from support.faults import BODY, reset_mid_upload, whole
 from support.scripted_server import ScriptedServer
+
+import qhttp
+from qhttp import QHttp
 
 READ_ERROR = "Error reading from device"
 KINDS = ["post", "request"]
@@ -54,7 +55,7 @@ def upload(make, finish, scripted_server):
         http = make(server)
         post(http, data, kind, header)
         finish(http)
-        server.wait_for(lambda: server.connections and server.connections[0].how_ended or server.requests[0])
+        server.wait_for(lambda: (server.connections and server.connections[0].how_ended) or server.requests[0])
         head, _, body = server.requests[0][0].partition(b"\r\n\r\n")
         return http, head.decode(), body
     return send
@@ -68,7 +69,8 @@ def post(http, data, kind="post", header=None):
 
 # -- bytes
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("data", [b"", b"x", b"\r\n\r\nGET /evil HTTP/1.1\r\n\r\n", bytes(range(256)) * 300, bytearray(b"array"),
+@pytest.mark.parametrize("data", [b"", b"x", b"\r\n\r\nGET /evil HTTP/1.1\r\n\r\n", bytes(range(256)) * 300,
+                                  bytearray(b"array"),
                                   memoryview(b"view"), memoryview(b"012345678")[::2], memoryview(array.array("I", [1, 2]))],
                          ids=lambda data: f"{type(data).__name__}{len(data)}")
 def test_bytes_like_body_sent_with_its_length(upload, data, kind):
@@ -250,7 +252,8 @@ def play_size(size):
 
 @pytest.fixture(scope="module")
 def played_sizes():
-    return dict(run_apart("face.test_qhttp_uploads:play_size", {repr(size): (size,) for size in IMPOSSIBLE_SIZES}, at_once=4, limit_s=5))
+    return dict(run_apart("face.test_qhttp_uploads:play_size", {repr(size): (size,) for size in IMPOSSIBLE_SIZES}, at_once=4,
+                          limit_s=5))
 
 
 @pytest.mark.limit(20)
