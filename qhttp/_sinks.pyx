@@ -43,6 +43,7 @@ cdef class Memory(Sink):
         if self.start > 0:              # what was read makes room
             memmove(self.c.memory, self.c.memory + self.start, unread)
             self.c.len, self.start = unread, 0
+            self.set_limit(self.limit)
         if self.c.cap - self.c.len >= max(n, <size_t>1):
             return True
         cap = max(n, <size_t>FIRST_CAP) if self.c.cap == 0 and claim == 0 else qh_memory_next_cap(self.c.len, self.c.cap, claim)

@@ -99,7 +99,7 @@ cdef class RequestQueue(Observer):
     cdef object set_host(self, str host, int port):
         """The server for the requests that start from now on. An open connection to it is used again, no other."""
         self.host, self.port = host, port if port else 80
-        name = f"[{host}]" if ":" in host else host
+        name = f"[{host.partition('%')[0]}]" if ":" in host else host      # a zone is our own affair (RFC 6874 section 4)
         name = name if self.port == 80 else f"{name}:{self.port}"
         self.host_field = name.encode("ascii")
         self.key = ("http", host, self.port)
@@ -506,8 +506,13 @@ cdef class RequestQueue(Observer):
         for signal in (self.requestStarted, self.requestFinished, self.done, self.stateChanged, self.responseHeaderReceived,
                        self.readyRead, self.dataReadProgress, self.dataSendProgress):
             signal.disconnect()
-        self.entries.clear()            # what a slot has queued on the way out
+        # What a slot has queued, or even begun, on the way out:
+        exchange, self.exchange, self.running, self.finish_due = self.exchange, None, None, False
+        if exchange is not None:
+            exchange.cancel()
+        self.entries.clear()
         self.loop.let_go(self)
+        self.state_now = UNCONNECTED
 
 
 cdef object source_length(object source):

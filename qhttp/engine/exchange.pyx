@@ -187,7 +187,7 @@ cdef class Exchange(Watcher):
         elif self.stage == SEND_SOURCE:
             piece = self.next_block()
         # The source may have done anything, also turned the loop until all was over.
-        if piece and not self.over and self.connection is connection:
+        if piece and not self.over and not self.stop_sending and self.connection is connection:
             connection.send(piece, check)
 
     def rewind(self):
@@ -388,7 +388,7 @@ cdef class Exchange(Watcher):
         """The reader has taken something: goes on receiving if there is room."""
         if self.congested and not self.over and self.connection.more_room(self.n_announced):
             self.congested = False
-            self.sent_ns = self.loop.now()          # the limit of silence begins anew
+            self.watch_the_clock()      # what the reader has waited does not count
             self.connection.pause(False)
 
     cdef object on_end(self, Connection connection, size_t n_surplus):
@@ -511,7 +511,7 @@ cdef class Exchange(Watcher):
         if self.options.min_rate and self.options.rate_ms:
             if self.rate_timer is not None:
                 self.rate_timer.cancel()
-            self.rate_mark = 0
+            self.rate_mark = self.n_moved()
             self.rate_timer = self.loop.call_at(now + self.options.rate_ms * NS_PER_MS, self.rate_time_up)
 
     def transfer_time_up(self):

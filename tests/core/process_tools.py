@@ -1,11 +1,13 @@
 """Forked children, other threads and descriptors, for the tests of the floors below the Qt face."""
+import faulthandler
 import os
 import pickle
 import signal
+import sys
 import threading
 import traceback
 
-CHILD_LIMIT_S = 10          # a child that hangs ends itself
+CHILD_LIMIT_S = 10          # a child that hangs says where, and ends
 
 
 def in_child(work):
@@ -14,6 +16,7 @@ def in_child(work):
     pid = os.fork()
     if pid == 0:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        faulthandler.register(signal.SIGALRM, file=sys.__stderr__, chain=True)
         signal.alarm(CHILD_LIMIT_S)
         try:
             answer = True, work()

@@ -1,4 +1,6 @@
 """From a host to a connection: addresses in turn, refusals, silence, limits of time, and calling it off."""
+import _socket
+import errno
 import gc
 import os
 import resource
@@ -197,6 +199,40 @@ def test_no_descriptor_left_is_an_error_and_the_next_request_works(scripted_serv
     assert "open files" in recorded.http.errorString()
     recorded.http.requestStarted.disconnect()
     assert recorded.get() == OK
+
+
+class UnwatchableSocket:
+    """Stands in for a socket that the poll set refuses, as a full one does: its descriptor is a regular file's."""
+
+    others: list = []
+
+    def __init__(self, *_):
+        self.fd = os.open(__file__, os.O_RDONLY)
+
+    def setsockopt(self, *_):
+        pass
+
+    def connect_ex(self, _):
+        return errno.EINPROGRESS
+
+    def fileno(self):
+        return self.fd
+
+    def close(self):
+        os.close(self.fd)
+        self.others.append(os.open(__file__, os.O_RDONLY))      # another's file gets the number
+
+
+def test_socket_that_cannot_be_watched_is_closed_once_and_told(scripted_server, client, monkeypatch):
+    server = scripted_server(beyond=faults.answer())
+    recorded = client(server)
+    with monkeypatch.context() as patch:
+        patch.setattr(_socket, "socket", UnwatchableSocket)
+        patch.setattr(UnwatchableSocket, "others", [])
+        assert recorded.get()[0] == "UnknownError"
+        for fd in UnwatchableSocket.others:
+            os.close(fd)                # still open: nobody has closed the number a second time
+    assert [client(server).get() for _ in range(3)] == [OK] * 3
 
 
 # -- limits of time

@@ -3,6 +3,7 @@ import gc
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 from core.process_tools import Child, in_child
@@ -80,6 +81,43 @@ def test_fork_inside_a_slot_leaves_the_transfer_whole(scripted_server, client, s
     getattr(recorded.http, signal).connect(fork)
     assert recorded.get() == ("NoError", BODY)
     assert outcomes == [OK]
+
+
+def test_child_that_returns_from_a_slot_hears_nothing_of_the_other_transfers(scripted_server):
+    """What had come for them before the fork is the parent's to tell."""
+    gate, sent = threading.Event(), threading.Semaphore(0)
+    server = scripted_server(beyond=[ReceiveRequest(), lambda peer: gate.wait(10), Send(faults.whole()),
+                                     lambda peer: sent.release()])
+    many = [Recorded(server.host, server.port) for _ in range(5)]
+    pids = []
+    read_fd, write_fd = os.pipe()
+    for recorded in many:
+        recorded.http.get("/")
+    turn_until(lambda: [len(taken) for taken in server.requests] == [1] * 5)
+    gate.set()
+    assert all(sent.acquire(timeout=10) for _ in many)
+    told_before = []                    # all five answers are there: one turn brings them
+
+    def fork():
+        if not pids:
+            told_before.append(sum(len(recorded.statuses) for recorded in many))
+            pids.append(os.fork())
+
+    for recorded in many:
+        recorded.http.responseHeaderReceived.connect(fork)
+    try:
+        qhttp.run(5000)
+    except RuntimeError:
+        pass
+    finally:
+        if pids == [0]:
+            os.write(write_fd, b"%d" % (sum(len(recorded.statuses) for recorded in many) - told_before[0]))
+            os._exit(0)
+    os.close(write_fd)
+    with open(read_fd) as pipe:
+        assert pipe.read() == "0"
+    os.waitpid(pids[0], 0)
+    assert [recorded.done for recorded in many] == [[False]] * 5
 
 
 def test_kept_connection_is_the_parents_alone(scripted_server, client):

@@ -79,6 +79,22 @@ def test_object_dropped_in_another_thread_is_buried_by_its_own_loop(scripted_ser
     assert Recorded(server.host, server.port).get() == OK
 
 
+def test_object_in_a_cycle_collected_by_another_thread_is_buried_by_its_own_loop(scripted_server):
+    server = scripted_server(faults.answer())
+    with no_collector():
+        http = qhttp.QHttp(server.host, server.port)
+        http.done.connect(lambda: http.readAll())
+        http.get("/")
+        assert http.waitForDone(PATIENCE_MS)
+        watched = weakref.ref(http)
+        http = None
+        in_thread(gc.collect)
+        assert watched() is None
+        qhttp.run(0)
+        server.wait_for(lambda: server.connections[0].how_ended == "client closed")
+    assert Recorded(server.host, scripted_server(faults.answer()).port).get() == OK
+
+
 def test_object_dropped_in_another_thread_makes_the_descriptor_readable(scripted_server):
     import select
     server = scripted_server(faults.answer())

@@ -143,6 +143,21 @@ def test_limit_set_during_the_body_holds_from_then_on(scripted_server, client):
     assert read_all(recorded, 100_000) == body
 
 
+def test_limit_lowered_below_what_is_there_holds_when_most_was_read(scripted_server, client):
+    """What was read leaves a large block behind, which must not be filled again."""
+    body = noise(8 << 20)
+    recorded = client(scripted_server(answers(body)["length"]))
+    recorded.http.setReadBufferSize(1 << 20)
+    recorded.http.get("/")
+    turn_until(lambda: recorded.http.bytesAvailable() >= 1 << 20)
+    recorded.http.setReadBufferSize(5000)
+    got = recorded.http.read(recorded.http.bytesAvailable() - 1000)
+    turn_until(lambda: recorded.http.bytesAvailable() >= 5000)
+    turn_for(0.05)
+    assert recorded.http.bytesAvailable() <= 5000 + SLACK
+    assert got + read_all(recorded, 100_000) == body
+
+
 def test_limit_holds_in_spite_of_a_larger_answer_before(scripted_server, client):
     body = noise(SIZE)
     recorded = client(scripted_server([*faults.answer(bytes(200_000)), *answers(body)["length"]]))

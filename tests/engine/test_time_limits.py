@@ -226,6 +226,22 @@ def test_minimum_rate_does_not_count_a_reader_who_waits(scripted_server, client)
     assert recorded.wait() == "NoError"
 
 
+def test_minimum_rate_does_not_count_the_part_of_a_window_in_which_the_reader_waits(scripted_server, client):
+    limit, body = 1000, noise(1500)
+    head = faults.head(b"Content-Length: %d" % len(body))
+    server = scripted_server([ReceiveRequest(), Send(head), Pause(0.02), Send(body[:limit]), Pause(0.4), Send(body[limit:])])
+    recorded = client(server)
+    recorded.http.setReadBufferSize(limit)
+    recorded.http.setMinimumRate(1000, 180)             # looks after 0.18 s and 0.36 s
+    recorded.http.get("/")
+    turn_until(lambda: recorded.http.bytesAvailable() == limit)
+    turn_for(0.28)                      # the reader waits until shortly before the second look
+    got = recorded.http.readAll()
+    turn_until(lambda: recorded.done)
+    assert recorded.http.error().name == "NoError", recorded.http.errorString()
+    assert got + recorded.http.readAll() == body
+
+
 def test_minimum_rate_of_a_kept_connection_does_not_count_the_answer_before(scripted_server, client):
     """Bytes of the first answer must neither save the second request nor be missed in it."""
     first, second = bytes(2 << 20), [Send(bytes(1000)), Pause(0.03)] * 6

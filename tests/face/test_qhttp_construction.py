@@ -124,6 +124,10 @@ def test_host_ipv6_literal_connected_without_lookup(server_on_v6, make, record, 
     assert "HostLookup" not in told.states
 
 
+def test_host_ipv6_scope_not_sent(host_field):
+    assert host_field(QHttp("fe80::1%lo", 81)) == "[fe80::1]:81"       # RFC 6874 section 4: it means something here only
+
+
 def test_constructor_subclass_with_own_arguments_works(scripted_server, finish):
     class Client(QHttp):
         def __init__(self, server, tag):

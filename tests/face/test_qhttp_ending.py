@@ -222,6 +222,27 @@ def test_deletelater_request_queued_in_done_never_sent(make, scripted_server):
     assert not any(server.requests) and http.currentId() == 0
 
 
+@pytest.mark.parametrize("style", ["thirds", "cut"])
+def test_deletelater_request_queued_in_done_and_begun_there_nothing_raised(make, path_server, style):
+    http = make(path_server)
+    states = []
+
+    def again():
+        http.get(path_server.path(style))
+        http.stateChanged.connect(lambda state: states.append(state.name))
+        while "Sending" not in states and len(states) < 9:
+            qhttp.loop().run(1)
+
+    http.done.connect(again)
+    http.get(path_server.path("thirds"))
+    http.deleteLater()
+    assert http.waitForDone(1000) and http.currentId() == 0
+    for _ in range(20):
+        qhttp.loop().run(1)         # what has begun may not come back
+    http.abort()
+    assert (http.currentId(), http.state()) == (0, QHttp.Unconnected)
+
+
 def test_deletelater_and_no_reference_object_goes(make, path_server):
     http = make(path_server)
     reference = weakref.ref(http)

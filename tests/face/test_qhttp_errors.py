@@ -394,12 +394,12 @@ def test_dripping_server_minimum_rate_error_names_it(make, scripted_server, fini
 
 def test_reader_who_waits_is_not_the_server_who_stalls(make, path_server):
     http = make(path_server)
-    http.setTransferTimeout(40)
-    http.setMinimumRate(10_000, 20)
+    http.setTransferTimeout(150)
+    http.setMinimumRate(1000, 150)
     http.setReadBufferSize(1000)
     path = path_server.path("body", 2_000_000)
     http.get(path)
-    assert not http.waitForDone(120)
+    assert not http.waitForDone(320)
     http.setReadBufferSize(0)
     data = http.readAll()
     assert http.waitForDone(2000) and data + http.readAll() == path_server.body(path)

@@ -121,7 +121,7 @@ def test_read_in_dataReadProgress_counts_are_of_the_wire(make, path_server, fini
 
 
 def test_read_large_body_piecewise_in_readyread_nothing_lost_and_little_kept(make, scripted_server, finish):
-    http = make(scripted_server([ReceiveRequest(), Send(head(b"Content-Length: %d" % (64 << 20))), 
+    http = make(scripted_server([ReceiveRequest(), Send(head(b"Content-Length: %d" % (64 << 20))),
                                  Repeat(b"0123456789abcdef", 4 << 20)]))
     n_read, wrong = [0], []
 

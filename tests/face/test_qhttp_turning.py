@@ -279,8 +279,8 @@ def test_destination_that_acts_while_written_to_ends_each_request_once(make, pat
     http = make(path_server)
     told = record(http)
     path = path_server.path("whole", 50, "new")
-    deeds = {"abort_and_queue": lambda: (http.abort(), http.get(path)), "abort_and_wait": lambda: (http.abort(),
-                                                                                                   http.waitForDone(20))}
+    deeds = {"abort_and_queue": lambda: (http.abort(), http.get(path)),
+             "abort_and_wait": lambda: (http.abort(), http.waitForDone(20))}
     to = ActingDestination(deeds.get(deed) or getattr(http, deed))
     number = http.get(path_server.path(style), to)
     finish(http)
@@ -324,8 +324,8 @@ def test_source_that_acts_while_asked_ends_each_request_once(make, path_server, 
     http = make(path_server)
     told = record(http)
     path = path_server.path("whole", 50, "new")
-    deeds = {"abort_and_queue": lambda: (http.abort(), http.get(path)), "abort_and_wait": lambda: (http.abort(),
-                                                                                                   http.waitForDone(20)),
+    deeds = {"abort_and_queue": lambda: (http.abort(), http.get(path)),
+             "abort_and_wait": lambda: (http.abort(), http.waitForDone(20)),
              "wait": lambda: http.waitForDone(20)}
     number = http.post(path_server.path("whole"), ActingSource(UPLOAD, method, n, deeds.get(deed) or getattr(http, deed)))
     finish(http)

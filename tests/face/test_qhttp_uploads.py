@@ -9,7 +9,7 @@ import threading
 import pytest
 from support.actions import Close, CloseAtOnce, HalfClose, ReceiveBody, ReceiveHead, ReceiveRequest, Reset, Send
 from support.apart import run_apart
-from support.faults import BODY, reset_mid_upload, whole
+from support.faults import BODY, head, reset_mid_upload, whole
 from support.scripted_server import ScriptedServer
 
 import qhttp
@@ -56,8 +56,8 @@ def upload(make, finish, scripted_server):
         post(http, data, kind, header)
         finish(http)
         server.wait_for(lambda: (server.connections and server.connections[0].how_ended) or server.requests[0])
-        head, _, body = server.requests[0][0].partition(b"\r\n\r\n")
-        return http, head.decode(), body
+        lines, _, body = server.requests[0][0].partition(b"\r\n\r\n")
+        return http, lines.decode(), body
     return send
 
 
@@ -387,6 +387,29 @@ def test_answer_before_the_body_was_sent_delivered_and_connection_not_used_again
     http.get("/")
     finish(http)
     assert http.readAll() == b"next" and len(server.connections) == 2
+
+
+def test_answer_that_comes_while_the_device_is_asked_nothing_more_sent(make, scripted_server, record, finish):
+    gate = threading.Event()
+    server = scripted_server([ReceiveHead(), lambda peer: gate.wait(5), Send(head(b"Content-Length: 4") + b"st"),
+                              lambda peer: peer.server.wait_for(lambda: more), Send(b"op"), HalfClose(), ReceiveBody()])
+    http = make(server)
+    told, more = record(http), []
+
+    def read(n):
+        if not gate.is_set():
+            gate.set()
+            while "Reading" not in told.states:
+                qhttp.loop().run(1)
+        return b"x" * n
+
+    source = Sized(b"", 100_000)
+    source.read = read
+    http.post("/", source)
+    http.readyRead.connect(lambda: (more.append(1), server._notify()))
+    finish(http)
+    assert http.error() == QHttp.NoError and http.readAll() == b"stop"
+    assert "dataSendProgress" not in told.names[told.names.index("responseHeaderReceived"):]
 
 
 def test_reset_during_upload_error_and_next_request_fine(make, scripted_server, finish):
