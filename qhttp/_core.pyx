@@ -385,6 +385,7 @@ cdef class Loop:
         cdef bint was_turning = self.turning
         self.turning = True
         try:
+            self.check()                # a slot may have forked
             PyErr_CheckSignals()
             if self.orphans:
                 self.bury_orphans()

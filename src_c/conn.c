@@ -64,8 +64,10 @@ int qh_conn_open(qh_loop *loop, qh_conn *conn, int fd, bool connected)
                       .generation = loop->generations[slot],
                       .phase = connected ? QH_PHASE_IDLE : QH_PHASE_CONNECTING,
                       .last_heard_ns = loop->now_ns};
-    if (watch(loop, conn) < 0)
+    if (watch(loop, conn) < 0) {
+        conn->fd = -1; /* the descriptor stays the caller's */
         return -1;
+    }
     loop->conns[slot] = conn;
     loop->n_conns++;
     return 0;

@@ -33,7 +33,11 @@ int qh_loop_open(qh_loop *loop)
     return -1;
 }
 
-void qh_loop_abandon(qh_loop *loop) { qh_poller_close(&loop->poller); }
+void qh_loop_abandon(qh_loop *loop)
+{
+    qh_poller_close(&loop->poller);
+    loop->ring_len = 0; /* what has happened is the parent's to tell */
+}
 
 void qh_loop_close(qh_loop *loop)
 {

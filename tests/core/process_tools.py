@@ -6,14 +6,22 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 
 CHILD_LIMIT_S = 10          # a child that hangs says where, and ends
+
+
+def fork():
+    """os.fork(), without the warning of later Pythons that there are threads: the children here use none of theirs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
 
 
 def in_child(work):
     """Calls `work()` in a forked child and returns what it returns; AssertionError with its traceback where it raises."""
     read_fd, write_fd = os.pipe()
-    pid = os.fork()
+    pid = fork()
     if pid == 0:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         faulthandler.register(signal.SIGALRM, file=sys.__stderr__, chain=True)
@@ -40,7 +48,7 @@ class Child:
     def __init__(self, work=lambda: None):
         ready_fd, theirs = os.pipe()
         end_fd, self._end_fd = os.pipe()
-        self.pid = os.fork()
+        self.pid = fork()
         if self.pid == 0:
             signal.alarm(CHILD_LIMIT_S)
             os.close(self._end_fd)

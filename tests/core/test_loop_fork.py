@@ -4,6 +4,7 @@ import os
 import threading
 
 import pytest
+from core import process_tools
 from core.process_tools import in_child, in_thread, n_pollers
 
 import qhttp
@@ -96,7 +97,7 @@ def test_child_forked_inside_a_callback_finds_the_run_it_returns_to_ended(loop):
     ran = []
 
     def fork():
-        ran.append(os.fork())
+        ran.append(process_tools.fork())
 
     loop.call_soon(fork)
     loop.call_soon(lambda: ran.append("rest"))

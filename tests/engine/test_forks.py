@@ -6,6 +6,7 @@ import sys
 import threading
 
 import pytest
+from core import process_tools
 from core.process_tools import Child, in_child
 from engine.recording import Recorded, noise
 from support import faults
@@ -101,7 +102,7 @@ def test_child_that_returns_from_a_slot_hears_nothing_of_the_other_transfers(scr
     def fork():
         if not pids:
             told_before.append(sum(len(recorded.statuses) for recorded in many))
-            pids.append(os.fork())
+            pids.append(process_tools.fork())
 
     for recorded in many:
         recorded.http.responseHeaderReceived.connect(fork)
@@ -159,7 +160,7 @@ def test_child_process_of_another_program_inherits_nothing(scripted_server, clie
 def test_child_of_a_parent_that_has_its_own_loop_gets_a_whole_body(scripted_server, client):
     server = scripted_server(slow_script())
     read_fd, write_fd = os.pipe()
-    pid = os.fork()
+    pid = process_tools.fork()
     if pid == 0:
         outcome = "failed"
         try:

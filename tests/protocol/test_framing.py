@@ -55,7 +55,8 @@ def test_decide_status_without_a_body_has_none(status, fields):
     assert decide(False, facts(fields, status=status)) == NONE
 
 
-@pytest.mark.parametrize("fields", [{}, FIVE, CHUNKED_CODING, IDENTITY, {"minor": 0}, {"status": 404}, {**FIVE, **CHUNKED_CODING}])
+@pytest.mark.parametrize("fields", [{}, FIVE, CHUNKED_CODING, IDENTITY, {"minor": 0}, {"status": 404},
+                                    {**FIVE, **CHUNKED_CODING}])
 def test_decide_answer_to_head_has_no_body(fields):
     assert decide(True, facts(fields)) == NONE
 

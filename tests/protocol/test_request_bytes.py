@@ -27,7 +27,8 @@ def test_check_target_blank_or_control_character_is_refused(form, bad):
             check_target(path)
 
 
-@pytest.mark.parametrize("path", ["/\xe4", "/\u20ac", "/\U0001f600", "/\ud800", "/\x80", "/\xa0", "/\u2028", b"/\xe4", b"/\x80"])
+@pytest.mark.parametrize("path", ["/\xe4", "/\u20ac", "/\U0001f600", "/\ud800", "/\x80", "/\xa0", "/\u2028", b"/\xe4",
+                                  b"/\x80"])
 def test_check_target_outside_ascii_is_refused(path):
     with pytest.raises(ValueError, match="path"):
         check_target(path)
@@ -62,7 +63,8 @@ def test_check_fields_good_method_passes(method):
     check_fields(method, [], False)
 
 
-@pytest.mark.parametrize("method", ["", " GET", "GET ", "GE T", "GET\r\n", "G\x00T", "G\xcbT", "G:T", "G/T", "CONNECT", "\ud800"])
+@pytest.mark.parametrize("method", ["", " GET", "GET ", "GE T", "GET\r\n", "G\x00T", "G\xcbT", "G:T", "G/T", "CONNECT",
+                                    "\ud800"])
 def test_check_fields_bad_method_is_refused(method):
     with pytest.raises(ValueError):
         check_fields(method, [], False)
@@ -86,7 +88,8 @@ def test_check_fields_value_outside_latin_1_is_refused(value):
         check_fields("GET", [("Name", value)], False)
 
 
-@pytest.mark.parametrize("name", ["", " Name", "Name ", "Na me", "Name:", "N\xe4me", "Na\r\nme", "Na\x00me", "(x)", "\u20ac", "\ud800"])
+@pytest.mark.parametrize("name", ["", " Name", "Name ", "Na me", "Name:", "N\xe4me", "Na\r\nme", "Na\x00me", "(x)",
+                                  "\u20ac", "\ud800"])
 def test_check_fields_name_that_is_no_token_is_refused(name):
     with pytest.raises(ValueError):
         check_fields("GET", [(name, "x")], False)
@@ -111,7 +114,8 @@ def test_check_fields_length_without_a_body_is_refused(length):
         check_fields("POST", [("content-length", length)], False)
 
 
-@pytest.mark.parametrize("lengths, has_body", [(["5"], True), (["5", "5"], True), (["0"], False), (["0", "0"], False), ([], True)])
+@pytest.mark.parametrize("lengths, has_body", [(["5"], True), (["5", "5"], True), (["0"], False), (["0", "0"], False),
+                                              ([], True)])
 def test_check_fields_length_that_can_be_put_right_passes(lengths, has_body):
     check_fields("POST", [("Content-Length", length) for length in lengths], has_body)
 
