@@ -56,11 +56,13 @@ sanitize: build
 	$(MAKE) --no-print-directory -C src_c sanitize
 	QHTTP_CFLAGS="$(ASAN_FLAGS)" QHTTP_LDFLAGS="-fsanitize=address,undefined" \
 	    $(BIN)/python setup.py -q build --build-base build/sanitized --build-lib build/sanitized/lib
+	rm -f build/sanitized/report.*
 	PYTHONPATH=$(CURDIR)/build/sanitized/lib PYTHONMALLOC=malloc \
 	    ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:handle_segv=0:log_path=$(CURDIR)/build/sanitized/report \
 	    UBSAN_OPTIONS=print_stacktrace=1:log_path=$(CURDIR)/build/sanitized/report \
 	    LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	    $(BIN)/pytest -q -p no:cacheprovider
+	! cat build/sanitized/report.* 2>/dev/null
 
 fuzz:
 	@tools/debian_packages.sh clang=clang

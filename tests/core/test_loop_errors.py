@@ -1,5 +1,6 @@
 """Loop and exceptions: the first is raised by run, nothing else is lost, and run can be called again."""
 import os
+import select
 import signal
 import threading
 import time
@@ -129,7 +130,6 @@ def test_run_inside_a_callback_that_is_not_caught_is_raised_by_the_outer_run(loo
 
 
 def test_call_soon_after_an_exception_makes_the_descriptor_readable(loop):
-    import select
     loop.call_soon(fail)
     with pytest.raises(ValueError):
         loop.run()

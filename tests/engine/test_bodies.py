@@ -62,7 +62,8 @@ def test_body_read_in_parts_while_it_comes_is_whole(scripted_server, client):
     assert error == "NoError" and b"".join(got) + rest == body
 
 
-@pytest.mark.parametrize("size", [0, 1, 16 << 10, (16 << 10) + 1, 64 << 10, (64 << 10) + 1, 256 << 10, (256 << 10) + 1, 1 << 20])
+@pytest.mark.parametrize("size", [0, 1, 16 << 10, (16 << 10) + 1, 64 << 10, (64 << 10) + 1, 256 << 10, (256 << 10) + 1,
+                                  1 << 20])
 @pytest.mark.parametrize("framing", FRAMINGS)
 def test_body_of_a_size_at_a_border_is_whole_and_the_next_one_too(scripted_server, client, size, framing):
     first, second = noise(size), noise(size, seed=2)
@@ -376,7 +377,8 @@ def test_body_to_an_object_is_told_as_progress_only(scripted_server, client):
     assert told == [] and recorded.read_progress[-1] == (100_000, 100_000)
 
 
-@pytest.mark.parametrize("status", [b"HTTP/1.1 204 No Content\r\n", b"HTTP/1.1 304 Not Modified\r\n", b"HTTP/1.1 205 Reset\r\n"])
+@pytest.mark.parametrize("status", [b"HTTP/1.1 204 No Content\r\n", b"HTTP/1.1 304 Not Modified\r\n",
+                                    b"HTTP/1.1 205 Reset\r\n"])
 def test_answer_without_a_body_writes_nothing(scripted_server, client, tmp_path, status):
     recorded, writer = client(scripted_server([ReceiveRequest(), Send(faults.head(status=status))] * 2)), Writer()
     assert recorded.get(to=writer)[0] == "NoError"

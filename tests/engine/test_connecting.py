@@ -11,9 +11,11 @@ import pytest
 from core.process_tools import descriptors
 from engine.recording import PATIENCE_MS, Recorded
 from support import faults
+from support.actions import Pause, ReceiveRequest, Send
 from support.loops import turn_until
 
 import qhttp
+from qhttp.engine import resolver as resolver_module
 
 DELAY_S = 0.25              # between the starts of two attempts
 OK = ("NoError", faults.BODY)
@@ -162,7 +164,6 @@ def test_address_out_of_reach_then_a_good_one_works(scripted_server, names):
 
 
 def test_address_of_a_family_that_nobody_has_is_passed_over(scripted_server, names, monkeypatch):
-    from qhttp.engine import resolver as resolver_module
     server = scripted_server(faults.answer())
     monkeypatch.setattr(resolver_module, "look_up",
                         lambda *_: [(9999, ("x", 1)), (socket.AF_INET, address(server))])
@@ -255,7 +256,6 @@ def test_connect_limit_covers_the_look_up(names):
 
 
 def test_connect_limit_does_not_cover_the_answer(scripted_server, client):
-    from support.actions import Pause, ReceiveRequest, Send
     recorded = client(scripted_server([ReceiveRequest(), Pause(0.1), Send(faults.whole())]))
     recorded.http.setConnectTimeout(50)
     assert recorded.get() == OK

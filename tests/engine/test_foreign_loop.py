@@ -1,4 +1,5 @@
 """Whole transfers driven by the descriptor alone: select() and dispatch(), never run()."""
+import io
 import select
 import time
 
@@ -74,7 +75,6 @@ def test_big_bodies_are_driven_by_the_descriptor(scripted_server, client, framin
 
 
 def test_uploads_are_driven_by_the_descriptor(scripted_server, client):
-    import io
     server = scripted_server(faults.answer(*[faults.BODY] * 2))
     recorded, data = client(server), noise(8 << 20)
     for body in (data, io.BytesIO(data)):

@@ -73,7 +73,8 @@ def test_interim_answers_without_end_stop_at_the_limit_of_heads(scripted_server,
     assert "Limits" in recorded.http.errorString()
 
 
-@pytest.mark.parametrize("bad", [b"HTTP/1.1 100 Continue\r\nBad name: x\r\n\r\n", b"HTTP/2.0 100 x\r\n\r\n", b"HTTP/1.1 100 x\n\n",
+@pytest.mark.parametrize("bad", [b"HTTP/1.1 100 Continue\r\nBad name: x\r\n\r\n", b"HTTP/2.0 100 x\r\n\r\n",
+                                 b"HTTP/1.1 100 x\n\n",
                                  CONTINUE + b"HTTP/1.1 1000 x\r\n\r\n", CONTINUE + b"nonsense\r\n\r\n",
                                  b"HTTP/1.1 099 x\r\n\r\n"])
 def test_interim_answer_that_is_invalid_ends_the_request(scripted_server, client, bad):
@@ -91,7 +92,8 @@ def test_change_of_protocol_that_nobody_asked_for_is_refused(scripted_server, cl
 
 def test_interim_answers_to_head_and_post_are_passed_over(scripted_server, client):
     answer = faults.head(b"Content-Length: 5")
-    recorded = client(scripted_server([ReceiveRequest(), Send(HINTS + answer), ReceiveRequest(), Send(CONTINUE + faults.whole())]))
+    recorded = client(scripted_server([ReceiveRequest(), Send(HINTS + answer),
+                                       ReceiveRequest(), Send(CONTINUE + faults.whole())]))
     recorded.http.head("/")
     assert (recorded.wait(), recorded.http.readAll()) == ("NoError", b"")
     recorded.http.post("/", b"data")

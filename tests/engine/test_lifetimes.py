@@ -3,6 +3,7 @@ import contextlib
 import gc
 import io
 import os
+import select
 import sys
 import threading
 import weakref
@@ -96,7 +97,6 @@ def test_object_in_a_cycle_collected_by_another_thread_is_buried_by_its_own_loop
 
 
 def test_object_dropped_in_another_thread_makes_the_descriptor_readable(scripted_server):
-    import select
     server = scripted_server(faults.answer())
     holder = [qhttp.QHttp(server.host, server.port)]
     holder[0].get("/")

@@ -67,7 +67,8 @@ def ask(resolver, *hosts, port=80, seconds=5.0):
 
 # -- literal addresses
 @pytest.mark.parametrize("host, expected", [
-    ("127.0.0.1", [(V4, ("127.0.0.1", 80))]), ("0.0.0.0", [(V4, ("0.0.0.0", 80))]), ("255.255.255.255", [(V4, ("255.255.255.255", 80))]),
+    ("127.0.0.1", [(V4, ("127.0.0.1", 80))]), ("0.0.0.0", [(V4, ("0.0.0.0", 80))]),
+    ("255.255.255.255", [(V4, ("255.255.255.255", 80))]),
     ("::1", [(V6, ("::1", 80, 0, 0))]), ("::", [(V6, ("::", 80, 0, 0))]), ("2001:DB8::5", [(V6, ("2001:db8::5", 80, 0, 0))]),
     ("::ffff:1.2.3.4", [(V6, ("::ffff:1.2.3.4", 80, 0, 0))]),
 ])
@@ -80,7 +81,8 @@ def test_literal_address_with_a_scope_has_its_number():
     assert (family, address[0].partition("%")[0], address[3]) == (V6, "fe80::1", socket.if_nametoindex("lo"))
 
 
-@pytest.mark.parametrize("host", ["", "localhost", "1.2.3", "1.2.3.4.5", "256.0.0.1", "01.2.3.4", "1.2.3.4 ", "127.1", "3com.example",
+@pytest.mark.parametrize("host", ["", "localhost", "1.2.3", "1.2.3.4.5", "256.0.0.1", "01.2.3.4", "1.2.3.4 ", "127.1",
+                                  "3com.example",
                                   "0x7f.0.0.1", ":", "::g", "1:2", "fe80::1%nosuchif", "[::1]", "1234567890", "\u0661.2.3.4",
                                   "\xb2.1.1.1"])
 def test_literal_address_of_anything_else_is_none(host):

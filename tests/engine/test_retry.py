@@ -24,7 +24,7 @@ def test_request_that_may_be_repeated_is_sent_three_times_at_most(scripted_serve
     recorded = client(server)
     assert ask(recorded, method) == LOST
     assert len(server.connections) == 3
-    assert [taken for taken in server.requests] == [server.requests[0]] * 3
+    assert server.requests == [server.requests[0]] * 3
     assert recorded.finished == [(recorded.started[0], True)]
 
 
