@@ -5,7 +5,6 @@ import warnings
 from codecs import StreamWriter
 
 from qhttp._core import Limits
-from qhttp.engine.resolver import literal_address
 from qhttp.headers import QHttpRequestHeader
 from qhttp.network import ConnectionMode, Error, State
 from qhttp.network import ConnectionMode as Mode
@@ -24,6 +23,7 @@ def _checked_host(hostname: str) -> str:
     name = str.__str__(hostname)
     bracketed = name.startswith("[") and name.endswith("]")     # an IPv6 address as it stands in a URL
     if bracketed or ":" in name:
+        from qhttp.engine.resolver import literal_address
         name = name[1:-1] if bracketed else name
         if literal_address(name, 0) is None or ":" not in name:
             raise ValueError(f"hostname must be a name or an address alone, not {hostname[:80]!r}")

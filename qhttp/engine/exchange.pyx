@@ -23,8 +23,6 @@ from qhttp.protocol.head cimport is_valid_head
 
 from os import strerror
 
-from qhttp.engine.connect import Connector
-from qhttp.engine.resolver import literal_address, resolver
 from qhttp.errors import (
     BodyError, ConnectError, DeviceError, HostNotFound, NetworkError, ProtocolError, QHttpError, TimeoutError, Truncated,
     UnexpectedClose,
@@ -117,6 +115,7 @@ cdef class Exchange(Watcher):
     cdef object open(self):
         if self.options.connect_ms:
             self.connect_timer = self.loop.call_at(self.loop.now() + self.options.connect_ms * NS_PER_MS, self.connect_time_up)
+        from qhttp.engine.resolver import literal_address, resolver     # not before the first connection: imports are felt
         addresses = literal_address(self.host, self.port)
         if addresses is None and self.host:
             self.observer.looking_up()
@@ -128,7 +127,7 @@ cdef class Exchange(Watcher):
             if addresses is None:
                 self.loop.call_soon(self.not_found)
             else:
-                self.connector = Connector(self.loop, self.key, addresses, self.connected)
+                self.connect_to(addresses)
 
     def looked_up(self, addresses, error):
         if self.over:
@@ -138,7 +137,11 @@ cdef class Exchange(Watcher):
             return
         self.observer.connecting()
         if not self.over:
-            self.connector = Connector(self.loop, self.key, addresses, self.connected)
+            self.connect_to(addresses)
+
+    def connect_to(self, addresses):
+        from qhttp.engine.connect import Connector
+        self.connector = Connector(self.loop, self.key, addresses, self.connected)
 
     def not_found(self):
         if not self.over:
