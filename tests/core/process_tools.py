@@ -8,6 +8,14 @@ import threading
 import traceback
 import warnings
 
+# Calls that a loop takes in its own thread and process only.
+USES = {
+    "fileno": lambda loop: loop.fileno(),
+    "run": lambda loop: loop.run(0),
+    "dispatch": lambda loop: loop.dispatch(),
+    "call_soon": lambda loop: loop.call_soon(print),
+    "call_later": lambda loop: loop.call_later(1, print),
+}
 CHILD_LIMIT_S = 10          # a child that hangs says where, and ends
 
 

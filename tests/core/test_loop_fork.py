@@ -5,17 +5,10 @@ import threading
 
 import pytest
 from core import process_tools
-from core.process_tools import in_child, in_thread, n_pollers
+from core.process_tools import USES, in_child, in_thread, n_pollers
 
 import qhttp
 
-USES = {
-    "fileno": lambda loop: loop.fileno(),
-    "run": lambda loop: loop.run(0),
-    "dispatch": lambda loop: loop.dispatch(),
-    "call_soon": lambda loop: loop.call_soon(print),
-    "call_later": lambda loop: loop.call_later(1, print),
-}
 LONG_MS = 10_000
 
 

@@ -3,18 +3,11 @@ import gc
 import threading
 
 import pytest
-from core.process_tools import descriptors, in_thread, n_pollers
+from core.process_tools import USES, descriptors, in_thread, n_pollers
 
 import qhttp
 from qhttp._core import Loop
 
-USES = {
-    "fileno": lambda loop: loop.fileno(),
-    "run": lambda loop: loop.run(0),
-    "dispatch": lambda loop: loop.dispatch(),
-    "call_soon": lambda loop: loop.call_soon(print),
-    "call_later": lambda loop: loop.call_later(1, print),
-}
 LONG_MS = 10_000
 
 
