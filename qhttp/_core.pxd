@@ -109,9 +109,11 @@ cdef extern from "turn.h" nogil:
     ctypedef struct qh_conn:
         void *owner
         int fd
-        uint64_t last_heard_ns
+        bint pipelined, tells_sent
+        uint64_t last_moved_ns, n_sent, request_end
         size_t out_left
-        char *head
+        char *input
+        size_t input_at, input_len
         qh_body body
     ctypedef struct qh_list:
         qh_conn *first
@@ -119,6 +121,7 @@ cdef extern from "turn.h" nogil:
         qh_poller poller
         qh_conn **conns
         uint32_t n_slots, n_conns, ring_len
+        uint64_t n_turns
         qh_list outbox, unfinished
         uint64_t now_ns
     int qh_loop_open(qh_loop *loop)
@@ -127,11 +130,14 @@ cdef extern from "turn.h" nogil:
     int qh_conn_open(qh_loop *loop, qh_conn *conn, int fd, bint connected)
     void qh_conn_close(qh_loop *loop, qh_conn *conn, bint keep_fd)
     void qh_conn_send(qh_loop *loop, qh_conn *conn, const char *data, size_t len, bint check)
+    void qh_conn_send_later(qh_loop *loop, qh_conn *conn, const char *data, size_t len)
     int qh_conn_stop_sending(qh_loop *loop, qh_conn *conn)
-    void qh_conn_expect_head(qh_conn *conn, const qh_head_limits *limits)
+    int qh_conn_expect_head(qh_loop *loop, qh_conn *conn, const qh_head_limits *limits)
+    bint qh_conn_keep(qh_conn *conn, const char *data, size_t len)
+    qh_status qh_conn_scan_input(qh_conn *conn, size_t *head_len)
     qh_status qh_conn_next_head(qh_conn *conn, const char *data, size_t len, size_t *head_len)
-    void qh_conn_start_body(qh_conn *conn)
-    void qh_conn_rest(qh_conn *conn)
+    int qh_conn_start_body(qh_loop *loop, qh_conn *conn)
+    int qh_conn_rest(qh_loop *loop, qh_conn *conn)
     int qh_conn_pause(qh_loop *loop, qh_conn *conn, bint paused)
     int qh_turn(qh_loop *loop, int timeout_ms)
     bint qh_loop_next_event(qh_loop *loop, qh_event *event)
@@ -170,6 +176,8 @@ cdef class Watcher:
     cdef object on_full(self, Connection connection)
     cdef object on_end(self, Connection connection, size_t n_surplus)
     cdef object on_failed(self, Connection connection, qh_status status, int error)
+    # The connection on which its request was sent before its turn is gone: the request is as if it had not been sent.
+    cdef object on_line_lost(self)
     # An exception came out of one of these, KeyboardInterrupt among them; run() will raise it.
     cdef object on_broken(self, Connection connection, object error)
 
@@ -202,6 +210,7 @@ cdef class Loop:
     cdef object foreign                 # deque of callables from other threads
     cdef list orphans                   # qh_conn pointers (int) whose Connection went in another thread
     cdef object error                   # the first exception out of user code, to be raised by run()
+    cdef unsigned int n_skipped         # turns in a row that did without the kernel: deferred work was there
     cdef bint turning                   # inside run or dispatch: no wake-up is needed
     cdef object __weakref__
     cdef int check(self) except -1
@@ -234,9 +243,12 @@ cdef class Connection:
     cdef qh_conn *c
     cdef Loop loop
     cdef Watcher watcher                # of the exchange under way; None in between
+    cdef list line                      # those whose requests were sent before their turn, in that order; None: nobody
     cdef object idle_owner              # weak reference: its connection_lost(connection) is called when an idle one ends
     cdef readonly object key            # of the pool: what the connection may be used for
     cdef readonly unsigned int n_uses   # exchanges begun on it
+    cdef bint is_persistent             # the server has kept it open after an answer: it may be asked ahead
+    cdef bint is_doomed                 # answers will come that nobody wants any more: it must not be used again
     cdef bytes out                      # what is being sent: kept until it is
     cdef Sink sink                      # of the body under way
     cdef char *data                     # of the head event under way: head, then what follows it
@@ -246,17 +258,22 @@ cdef class Connection:
     cdef bint is_open(self)
     cdef uint64_t received(self)
     cdef size_t unsent(self)
-    cdef uint64_t last_heard(self)
+    cdef uint64_t last_moved(self)
+    cdef bint has_input(self)
+    cdef Py_ssize_t n_in_line(self)
     cdef int send(self, bytes piece, bint check) except -1
-    cdef void expect_head(self, Limits limits)
+    cdef uint64_t stand_in_line(self, Watcher watcher, bytes piece) except? 0
+    cdef int expect_head(self, Limits limits) except -1
     cdef bytes head_block(self)
     cdef qh_status read_facts(self)
+    cdef qh_status find_head(self)
     cdef qh_status skip_head(self)
     cdef qh_status begin_body(self, qh_framing framing, uint64_t length, Limits limits, Sink sink) except? QH_E_SINK
     cdef bint more_room(self, uint64_t claim) except -1
     cdef int stop_sending(self) except -1
     cdef int pause(self, bint paused) except -1
-    cdef void rest(self)
+    cdef bint pass_on(self) except -1
+    cdef int rest(self) except -1
     cdef object end_idle(self)
     cpdef close(self)
 

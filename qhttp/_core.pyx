@@ -24,6 +24,7 @@ cdef enum:
     DISPATCH_TURNS = 16         # of one dispatch(), before a foreign loop gets its say again
     NS_PER_MS = 1000000
     LONGEST_WAIT_MS = 3600000
+    SKIPS_MAX = 64              # turns in a row for deferred work alone, before the kernel is asked again
 
 
 cdef unsigned int n_forks = 0   # of the processes between the first one and this one
@@ -125,6 +126,9 @@ cdef class Watcher:
     cdef object on_failed(self, Connection connection, qh_status status, int error):
         pass
 
+    cdef object on_line_lost(self):
+        pass
+
     cdef object on_broken(self, Connection connection, object error):
         pass
 
@@ -219,6 +223,7 @@ cdef class Loop:
         """Does what is to do now and comes back at once: for a foreign loop that saw `fileno()` readable."""
         cdef int n = 0
         self.check()
+        self.n_skipped = SKIPS_MAX      # who knows what has happened since the last call
         try:
             self.turn(0)
             while self.is_busy() and n < DISPATCH_TURNS:
@@ -369,6 +374,7 @@ cdef class Loop:
     cdef bint turn_while(self, Task task, object msecs, uint64_t end) except -1:
         cdef uint64_t now
         cdef int timeout = 0            # the first turn looks around, no more
+        self.n_skipped = SKIPS_MAX      # who knows what has happened since the last call
         while True:
             self.turn(timeout)
             if not (task.is_pending() if task is not None else self.is_pending()):
@@ -390,14 +396,19 @@ cdef class Loop:
             if self.orphans:
                 self.bury_orphans()
             self.deliver_all()          # what an outer turn has not come to yet
-            if self.deferred or self.foreign or self.error is not None:
-                timeout_ms = 0
-            with nogil:
-                result = qh_turn(&self.c, timeout_ms)
-                number = errno
-            if result < 0 and number != EINTR:
-                raise os_error(number)
-            self.deliver_all()
+            if self.deferred and self.n_skipped < SKIPS_MAX:
+                self.n_skipped += 1     # "later" is a list, not a system call
+                self.c.n_turns += 1
+            else:
+                self.n_skipped = 0
+                if self.deferred or self.foreign or self.error is not None:
+                    timeout_ms = 0
+                with nogil:
+                    result = qh_turn(&self.c, timeout_ms)
+                    number = errno
+                if result < 0 and number != EINTR:
+                    raise os_error(number)
+                self.deliver_all()
             self.run_deferred()
         finally:
             self.turning = was_turning
@@ -533,8 +544,14 @@ cdef class Connection:
     cdef size_t unsent(self):
         return self.c.out_left
 
-    cdef uint64_t last_heard(self):
-        return self.c.last_heard_ns
+    cdef uint64_t last_moved(self):
+        return self.c.last_moved_ns
+
+    cdef bint has_input(self):
+        return self.c.input_at < self.c.input_len
+
+    cdef Py_ssize_t n_in_line(self):
+        return len(self.line) if self.line is not None else 0
 
     cdef int send(self, bytes piece, bint check) except -1:
         """Sends `piece` in the next turn. With `check`, an idle connection is looked at before (on_stale)."""
@@ -542,10 +559,26 @@ cdef class Connection:
         qh_conn_send(&self.loop.c, self.c, PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece), check)
         return 0
 
-    cdef void expect_head(self, Limits limits):
+    cdef uint64_t stand_in_line(self, Watcher watcher, bytes piece) except? 0:
+        """Sends a request behind those under way; its watcher has the connection when theirs are answered. Returns where
+        it begins, in bytes sent."""
+        cdef uint64_t start = self.c.n_sent + self.c.out_left
+        if self.c.out_left:
+            piece = self.out[PyBytes_GET_SIZE(self.out) - self.c.out_left:] + piece
+        self.out = piece
+        if self.line is None:
+            self.line = []
+        self.line.append(watcher)
+        self.c.pipelined = True
+        qh_conn_send_later(&self.loop.c, self.c, PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece))
+        return start
+
+    cdef int expect_head(self, Limits limits) except -1:
         self.n_uses += 1
         self.n_surplus = 0
-        qh_conn_expect_head(self.c, &limits.head)
+        if qh_conn_expect_head(&self.loop.c, self.c, &limits.head) < 0:
+            raise os_error(errno)
+        return 0
 
     cdef bytes head_block(self):
         return PyBytes_FromStringAndSize(self.data, self.head_len)
@@ -553,12 +586,21 @@ cdef class Connection:
     cdef qh_status read_facts(self):
         return qh_fields_index(self.data, self.head_len, NULL, 0, &self.facts)
 
+    cdef qh_status find_head(self):
+        """Looks for the expected head in what came behind the answer before: QH_DONE, QH_AGAIN, or an error."""
+        cdef size_t head_len = 0
+        cdef qh_status status = qh_conn_scan_input(self.c, &head_len)
+        if status == QH_DONE:
+            self.data, self.head_len = self.c.input + self.c.input_at, head_len
+            self.n = self.c.input_len - self.c.input_at
+        return status
+
     cdef qh_status skip_head(self):
         """The head was an interim answer's: QH_DONE where the next one is there already, QH_AGAIN, or an error."""
         cdef size_t head_len = 0, rest = self.n - self.head_len
         cdef qh_status status = qh_conn_next_head(self.c, self.data + self.head_len, rest, &head_len)
         if status == QH_DONE:
-            self.data, self.head_len, self.n = self.c.head, head_len, rest
+            self.data, self.head_len, self.n = self.c.input + self.c.input_at, head_len, rest
         return status
 
     cdef qh_status begin_body(self, qh_framing framing, uint64_t length, Limits limits, Sink sink) except? QH_E_SINK:
@@ -583,14 +625,18 @@ cdef class Connection:
                 status = qh_body_feed(&self.c.body, data, rest, &used)
         self.n_surplus = rest - used
         if status == QH_AGAIN:
-            qh_conn_start_body(self.c)
+            if qh_conn_start_body(&self.loop.c, self.c) < 0:
+                raise os_error(errno)
+        elif self.line is not None and not qh_conn_keep(self.c, data + used, rest - used):
+            raise MemoryError
         return status
 
     cdef bint more_room(self, uint64_t claim) except -1:
         """The sink was full: goes on receiving if it has room now."""
         if self.sink.c.len == self.sink.c.cap and not self.sink.make_room(0, claim):
             return False
-        qh_conn_start_body(self.c)
+        if qh_conn_start_body(&self.loop.c, self.c) < 0:
+            raise os_error(errno)
         return True
 
     cdef int stop_sending(self) except -1:
@@ -606,12 +652,26 @@ cdef class Connection:
             self.loop.wake()
         return 0
 
-    cdef void rest(self):
+    cdef bint pass_on(self) except -1:
+        """The exchange is over: gives the connection to the one that stands next in line; False where nobody does."""
+        if not self.line:
+            return False
+        self.watcher = <Watcher>self.line.pop(0)
+        self.is_persistent = True
+        self.sink = None
+        self.c.tells_sent = False       # not before its turn has come
+        return True
+
+    cdef int rest(self) except -1:
         """The exchange is over and the connection fit for another."""
         self.watcher = None
+        self.is_persistent = True
         self.sink = None
         self.out = None
-        qh_conn_rest(self.c)
+        self.line = None
+        if qh_conn_rest(&self.loop.c, self.c) < 0:
+            raise os_error(errno)
+        return 0
 
     cdef object end_idle(self):
         """The server has closed an idle connection, or sent what nobody asked for: it is of no more use."""
@@ -622,9 +682,13 @@ cdef class Connection:
 
     cpdef close(self):
         """Closes the socket at once; safe to repeat."""
+        cdef list line = self.line
         if self.c.fd >= 0:
             qh_conn_close(&self.loop.c, self.c, False)
-        self.watcher = None
+        self.watcher = self.line = None
+        if line is not None:
+            for watcher in line:
+                (<Watcher>watcher).on_line_lost()
         self.sink = None
         self.out = None
 

@@ -11,4 +11,4 @@ cdef class Signal:
     cdef readonly str name
     cdef readonly int n_args
     cdef tuple slots        # of Slot, replaced as a whole; None: nobody listens
-    cdef object fire(self, tuple args)
+    cdef object fire(self, object a=*, object b=*, object c=*)

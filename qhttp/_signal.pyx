@@ -7,6 +7,10 @@ from cpython.exc cimport PyErr_SetObject, PyErr_WriteUnraisable
 
 cdef enum:
     CO_VARARGS = 0x04           # of a code object: it has *args
+    MAX_ARGS = 3
+
+
+cdef tuple NOTHING = (None,) * MAX_ARGS
 
 
 cdef int n_accepted(object function, int n_given) except -1:
@@ -60,9 +64,11 @@ cdef class Slot:
 
 
 cdef class Signal:
-    """A signal with `n_args` positional arguments, after Qt's. `str(signal)` is its name."""
+    """A signal with `n_args` positional arguments (0 to 3), after Qt's. `str(signal)` is its name."""
 
     def __init__(self, str name not None, int n_args):
+        if not 0 <= n_args <= MAX_ARGS:
+            raise ValueError(f"n_args must be from 0 to {MAX_ARGS}, not {n_args}")
         self.name, self.n_args = name, n_args
 
     def __repr__(self):
@@ -104,11 +110,12 @@ cdef class Signal:
         """Calls the slots in the order in which they were connected; the first exception is raised when all were called."""
         if len(args) != self.n_args:
             raise TypeError(f"{self.name} has {self.n_args} arguments, {len(args)} were given")
-        error = self.fire(args)
+        a, b, c = args + NOTHING[len(args):]
+        error = self.fire(a, b, c)
         if error is not None:
             raise error
 
-    cdef object fire(self, tuple args):
+    cdef object fire(self, object a=None, object b=None, object c=None):
         """Calls the slots; returns the first exception, or None. Further ones go to sys.unraisablehook."""
         cdef Slot slot
         cdef object first = None
@@ -118,10 +125,14 @@ cdef class Signal:
             if not slot.connected:
                 continue
             try:
-                if slot.n_args == self.n_args:
-                    slot.function(*args)
+                if slot.n_args == 1:
+                    slot.function(a)
+                elif slot.n_args == 2:
+                    slot.function(a, b)
+                elif slot.n_args == 0:
+                    slot.function()
                 else:
-                    slot.function(*args[:slot.n_args])
+                    slot.function(a, b, c)
             except BaseException as error:
                 if first is None:
                     first = error

@@ -10,6 +10,8 @@ in Qt's `trimmed()`.
 
 from __future__ import annotations
 
+from qhttp.header_base import HeaderBase, ResponseBase
+
 
 def _text(name: str, value: str) -> str:
     """`value`, or TypeError naming the argument."""
@@ -54,18 +56,15 @@ def _presentable(target: str) -> str:
     return target.partition("?")[0].partition("#")[0]
 
 
-class QHttpHeader:
+class QHttpHeader(HeaderBase):
     """What request and response headers share: the fields (Qt 4 QHttpHeader). Abstract: TypeError when called.
 
     Keys are compared without regard to case and keep the spelling they came with. A key may occur several times. An argument
     of the wrong type is a TypeError that names it.
     """
 
-    __slots__ = ("_fields", "_line", "_valid")
+    __slots__ = ()      # what there is to keep is in HeaderBase
 
-    _fields: tuple[tuple[str, str], ...]
-    _line: tuple        # as the constructor takes it: (method, path, major, minor) or (code, reason, major, minor)
-    _valid: bool
     _EMPTY_LINE: tuple
 
     def __init__(self) -> None:
@@ -82,9 +81,6 @@ class QHttpHeader:
     def _read_line(self, words: list[str]) -> bool:
         """Takes the first line from its words; False if it is malformed."""
         raise NotImplementedError
-
-    def _take_apart(self) -> None:
-        """Called before a value is replaced or saved unread: a kind that keeps bytes must have taken them apart."""
 
     # Ways to make one.
     def _read_or_copy(self, source: str | QHttpHeader, kind: type) -> None:
@@ -122,7 +118,6 @@ class QHttpHeader:
     def _set_line(self, first: str | int, second: str, major: int, minor: int) -> None:
         """Replaces the first line, which makes the header valid."""
         line = (first, second, _integer("major", major), _integer("minor", minor))
-        self._take_apart()
         self._line, self._valid = line, True
 
     # Fields.
@@ -178,7 +173,6 @@ class QHttpHeader:
         if not all(isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in pairs):
             raise TypeError("values must be (key, value) pairs")
         fields = tuple((_text("key in values", key), _text("value in values", value)) for key, value in pairs)
-        self._take_apart()
         self._fields = fields
 
     def removeValue(self, key: str) -> None:
@@ -255,10 +249,15 @@ class QHttpHeader:
 
     __hash__ = None     # type: ignore[assignment]  # it can change
 
-    def __reduce_ex__(self, protocol):
-        """For `copy` and `pickle`, which save the slots."""
-        self._take_apart()
-        return super().__reduce_ex__(protocol)
+    def __reduce__(self):
+        """For `copy` and `pickle`: the values, and what a subclass has added."""
+        return _remade, (type(self), self._line, self._fields, self._valid), getattr(self, "__dict__", None)
+
+
+def _remade(kind: type, line: tuple, fields: tuple, valid: bool) -> QHttpHeader:
+    header = kind.__new__(kind)
+    header._line, header._fields, header._valid = line, fields, valid
+    return header
 
 
 class QHttpRequestHeader(QHttpHeader):
@@ -299,53 +298,24 @@ class QHttpRequestHeader(QHttpHeader):
         return version is not None
 
 
-class QHttpResponseHeader(QHttpHeader):
+class QHttpResponseHeader(ResponseBase, QHttpHeader):
     """The header of a response (Qt 4 QHttpResponseHeader)."""
 
-    __slots__ = ("_block",)     # a head from the wire whose _line and _fields are not set yet, else None
+    __slots__ = ()
 
     _EMPTY_LINE = (0, "", 1, 1)
 
     def __init__(self, *args, **line) -> None:
         """`()` invalid, `(code, text="", major=1, minor=1)`, `(text)` or `(header)`, a copy."""
         super().__init__()
-        self._block: bytes | None = None
         if len(args) == 1 and not line and not isinstance(args[0], int):
             self._read_or_copy(args[0], QHttpResponseHeader)
         elif args or line:
             self.setStatusLine(*args, **line)
 
-    @classmethod
-    def _from_block(cls, block: bytes) -> QHttpResponseHeader:
-        """The header of a received head: status line, field lines and blank line, already found valid."""
-        header = cls.__new__(cls)
-        header._block, header._valid = block, True
-        return header
-
-    def __getattr__(self, name: str):
-        """Python comes here when a slot is empty: someone asks for a part of a head that is still bytes."""
-        if name not in ("_line", "_fields"):
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        self._take_apart()
-        return object.__getattribute__(self, name)
-
-    def _take_apart(self) -> None:
-        block = self._block
-        if block is not None:
-            from qhttp._core import describe_head
-
-            major, minor, code, reason, fields = describe_head(block)
-            self._line, self._fields = (code, reason, major, minor), tuple(fields)
-            self._block = None
-
     def setStatusLine(self, code: int, text: str = "", major: int = 1, minor: int = 1) -> None:
         """Sets the status line, keeps the fields (Qt 4 QHttpResponseHeader::setStatusLine)."""
         self._set_line(_integer("code", code), _text("text", text), major, minor)
-
-    def statusCode(self) -> int:
-        """The status code, such as 404 (Qt 4 QHttpResponseHeader::statusCode)."""
-        block = self._block
-        return int(block[9:12]) if block is not None else self._line[0]      # often all that is asked of a head
 
     def reasonPhrase(self) -> str:
         """The text behind the status code, may be "" (Qt 4 QHttpResponseHeader::reasonPhrase)."""

@@ -1,23 +1,55 @@
 """The compiled base of QHttp: the queue, the current request, state and error, every emit."""
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint16_t, uint64_t
 
-from qhttp._core cimport Loop, Sink
+from qhttp._core cimport Connection, Loop, Sink
 from qhttp._signal cimport Signal
 from qhttp._sinks cimport Memory
-from qhttp.engine.exchange cimport Exchange, Observer, Options, Request
+from qhttp.engine.exchange cimport Exchange, Observer, Request
 from qhttp.engine.pool cimport Pool
+from qhttp.engine.time_limits cimport Options
+
+cdef enum:                      # kinds of entries
+    SET_HOST
+    CLOSE
+    GET
+    HEAD
+    POST
+    REQUEST
+
+cdef enum:                      # State
+    UNCONNECTED
+    HOST_LOOKUP
+    CONNECTING
+    SENDING
+    READING
+    CONNECTED
+    CLOSING
+
+cdef enum:                      # Error
+    NO_ERROR
+    UNKNOWN_ERROR
+    ABORTED = 7
+    AUTHENTICATION_REQUIRED
+    PROXY_AUTHENTICATION_REQUIRED
 
 
 cdef class Entry:
-    """One queued request."""
+    """One queued request. A million of them may wait: what few have is in `details`."""
     cdef int64_t id
-    cdef int kind
     cdef bytes target       # of get, head, post, request; the host of setHost
+    cdef Details details    # None for a plain get or head
+    cdef Exchange ahead     # sent, or once sent, before its turn; None as a rule
+    cdef uint16_t port      # of setHost
+    cdef unsigned char kind
+    cdef bint began         # its exchange has begun: the server is settled
+    cdef bint may_go_ahead(self)
+
+
+cdef class Details:
+    """What a request has beyond its path."""
     cdef object data        # bytes or a device; None: no body
     cdef object to          # a device; None: the body is for read()
     cdef object header      # QHttpRequestHeader of request(); None otherwise
-    cdef int port           # of setHost
-    cdef bint began         # its exchange has begun: the server is settled
 
 
 cdef class RequestQueue(Observer):
@@ -41,13 +73,15 @@ cdef class RequestQueue(Observer):
     cdef str error_text
     cdef str host               # None: no server was set
     cdef bytes host_field       # the value of Host
+    cdef bytes head_tail        # of a plain request: what stands behind its target
+    cdef int depth              # requests that may be under way at once; 1: no pipelining
     cdef int port
     cdef object key             # of the pool
     cdef bytes head_block       # of the last answer; None: there was none
     cdef object response        # the QHttpResponseHeader of head_block, once somebody has asked
     cdef object __weakref__
 
-    cdef object emit(self, Signal signal, tuple args)
+    cdef object emit(self, Signal signal, object a, object b=*)
     cdef object set_state(self, int state)
     cdef object set_host(self, str host, int port)
     cdef object pump(self)
@@ -58,4 +92,7 @@ cdef class RequestQueue(Observer):
     cdef object fail(self, int error, str text)
     cdef object close_after_failure(self)
     cdef object current_response(self)
-    cpdef int64_t add(self, int kind, bytes target, object data=*, object to=*, object header=*, int port=*) except -1
+    cdef object look_ahead(self)
+    cdef object drop_behind(self, Py_ssize_t n_kept)
+    cdef object delete(self)
+    cdef int64_t add(self, int kind, bytes target, object data=*, object to=*, object header=*, int port=*) except -1

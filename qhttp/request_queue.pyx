@@ -7,56 +7,49 @@ told, and goes on afterwards only if the same entry is still running.
     add -> (next turn) pump: start -> requestStarted -> exchange -> ended -> (next turn) finish -> requestFinished -> pump
                                                         failed | abort -> fail -> requestFinished(True), done(True)
 """
-from cpython.unicode cimport PyUnicode_DecodeLatin1
+cimport cython
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 
-from qhttp._core cimport Loop, Sink, current_loop
+from qhttp._core cimport Connection, Loop, Sink, current_loop
 from qhttp._signal cimport Signal
 from qhttp._sinks cimport Memory
-from qhttp.engine.exchange cimport Exchange, Observer, Options, Request
+from qhttp.engine.exchange cimport Exchange, Observer, Request
 from qhttp.engine.pool cimport Pool
-from qhttp.protocol.request cimport full_head, simple_head
+from qhttp.engine.time_limits cimport Options
+from qhttp.header_base cimport received_header
+from qhttp.protocol.request cimport full_head, head_tail, simple_head
 
 from _collections import deque
 
 from qhttp._sinks import make_sink
 from qhttp.errors import DeviceError, RequestError
-from qhttp.headers import QHttpRequestHeader, QHttpResponseHeader
+from qhttp.headers import QHttpResponseHeader
 from qhttp.network import Error, State
 from qhttp.protocol.request import IDEMPOTENT
 
-cpdef enum:                     # kinds of entries
-    SET_HOST
-    CLOSE
-    GET
-    HEAD
-    POST
-    REQUEST
+AHEAD_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 
-cdef enum:                      # State
-    UNCONNECTED
-    HOST_LOOKUP
-    CONNECTING
-    SENDING
-    READING
-    CONNECTED
-    CLOSING
-
-cdef enum:                      # Error
-    NO_ERROR
-    UNKNOWN_ERROR
-    ABORTED = 7
-    AUTHENTICATION_REQUIRED
-    PROXY_AUTHENTICATION_REQUIRED
+cdef extern from "Python.h":
+    void PyObject_GC_UnTrack(object)
 
 cdef tuple STATES = tuple(State)
-cdef tuple ERRORS = tuple(Error)
 cdef str NO_ERROR_TEXT = "Unknown error"        # what the original says when there is none
 cdef int64_t last_id = 0                        # one counter for all objects of the process
 cdef dict METHODS = {GET: b"GET", HEAD: b"HEAD", POST: b"POST"}
 
 
+@cython.freelist(64)
 cdef class Entry:
+    cdef bint may_go_ahead(self):
+        """Whether it may be sent before its turn: nothing happens if it is sent again, and nothing of the user's runs."""
+        if self.details is None:
+            return self.kind == GET or self.kind == HEAD
+        return (self.kind == REQUEST and self.details.data is None and self.details.to is None
+                and self.details.header.isValid() and self.details.header.method() in AHEAD_METHODS)
+
+
+cdef class Details:
     pass
 
 
@@ -79,12 +72,13 @@ cdef class RequestQueue(Observer):
         self.memory = Memory()
         self.entries = deque()
         self.error_text = NO_ERROR_TEXT
+        self.depth = 1
 
     # -- emits, state
-    cdef object emit(self, Signal signal, tuple args):
+    cdef object emit(self, Signal signal, object a, object b=None):
         cdef Entry outer = self.telling
         self.telling = self.running
-        error = signal.fire(args)
+        error = signal.fire(a, b)
         self.telling = outer
         if error is not None:
             self.loop.note_error(error)
@@ -94,7 +88,7 @@ cdef class RequestQueue(Observer):
             return
         self.state_now = state
         if self.stateChanged.slots is not None:
-            self.emit(self.stateChanged, (STATES[state],))
+            self.emit(self.stateChanged, STATES[state])
 
     cdef object set_host(self, str host, int port):
         """The server for the requests that start from now on. An open connection to it is used again, no other."""
@@ -102,6 +96,7 @@ cdef class RequestQueue(Observer):
         name = f"[{host.partition('%')[0]}]" if ":" in host else host      # a zone is our own affair (RFC 6874 section 4)
         name = name if self.port == 80 else f"{name}:{self.port}"
         self.host_field = name.encode("ascii")
+        self.head_tail = head_tail(self.host_field)
         self.key = ("http", host, self.port)
 
     def _set_first_host(self, str host, int port):
@@ -118,19 +113,26 @@ cdef class RequestQueue(Observer):
             self.exchange.resume()
 
     # -- the queue
-    cpdef int64_t add(self, int kind, bytes target, object data=None, object to=None, object header=None,
+    cdef int64_t add(self, int kind, bytes target, object data=None, object to=None, object header=None,
                       int port=0) except -1:
         """Queues a request and returns its id; the first of a batch starts in the next turn."""
         global last_id
         cdef Entry entry = Entry.__new__(Entry)
+        cdef Details details
         self.loop.check()
         last_id += 1
         entry.id, entry.kind, entry.target, entry.port = last_id, kind, target, port
-        entry.data, entry.to, entry.header = data, to, header
+        if data is not None or to is not None or header is not None:
+            details = entry.details = Details.__new__(Details)
+            details.data, details.to, details.header = data, to, header
+        else:
+            PyObject_GC_UnTrack(entry)      # nothing in it can lead back to it: the collector need not look at a million of them
         self.entries.append(entry)
         if len(self.entries) == 1:
             self.loop.keep(self)
             self.loop.schedule(self)
+        elif self.depth > 1 and self.exchange is not None and len(self.entries) <= self.depth:
+            self.look_ahead()
         return entry.id
 
     cdef bint is_pending(self):
@@ -152,7 +154,7 @@ cdef class RequestQueue(Observer):
             self.finish()
         if self.deletion_due:
             self.deletion_due = False
-            self.delete_now()
+            self.delete()
         self.in_pump = False            # a slot under pump() may have turned the loop: that one waits for us
         self.pump()
         self.in_pump = was_in_pump
@@ -176,7 +178,7 @@ cdef class RequestQueue(Observer):
         self.error_now, self.error_text = NO_ERROR, NO_ERROR_TEXT
         self.memory.discard()
         if self.requestStarted.slots is not None:
-            self.emit(self.requestStarted, (entry.id,))
+            self.emit(self.requestStarted, entry.id)
             if self.running is not entry:
                 return
         if entry.kind == SET_HOST:
@@ -199,55 +201,82 @@ cdef class RequestQueue(Observer):
 
     cdef object start_exchange(self, Entry entry):
         cdef Sink sink = self.memory
-        cdef Exchange exchange
+        cdef Exchange exchange = entry.ahead    # a name of its own: a slot may abort and so drop self.exchange
         if self.host is None:
             self.fail(UNKNOWN_ERROR, "No server set to connect to")
             return
-        outer, self.telling = self.telling, entry       # devices are asked: code of the user's
-        try:
-            if entry.to is not None:
-                sink = make_sink(entry.to)
-            request = self.make_request(entry)
-        except (DeviceError, RequestError) as error:
-            if self.running is entry:
-                self.fail(UNKNOWN_ERROR, str(error))
-            return
-        finally:
-            self.telling = outer
-        if self.running is not entry:
-            return                      # a device's own code has aborted
+        if exchange is None:
+            outer, self.telling = self.telling, entry       # devices are asked: code of the user's
+            try:
+                if entry.details is not None and entry.details.to is not None:
+                    sink = make_sink(entry.details.to)
+                request = self.make_request(entry)
+            except (DeviceError, RequestError) as error:
+                if self.running is entry:
+                    self.fail(UNKNOWN_ERROR, str(error))
+                return
+            finally:
+                self.telling = outer
+            if self.running is not entry:
+                return                  # a device's own code has aborted
+            exchange = Exchange(self.loop, self.pool, self.key, self.host, self.port, request, sink, self, self.options)
         entry.began = True
-        # A name of its own: a slot may abort and so drop self.exchange while begin() is under way.
-        exchange = Exchange(self.loop, self.pool, self.key, self.host, self.port, request, sink, self, self.options)
+        entry.ahead = None
         self.exchange = exchange
         exchange.begin()
+        if self.depth > 1 and self.exchange is exchange and entry.may_go_ahead():
+            self.look_ahead()
+
+    cdef object look_ahead(self):
+        """Sends what may be sent before its turn behind the current request."""
+        cdef Exchange exchange = self.exchange
+        cdef Connection connection = exchange.connection
+        cdef Entry entry
+        cdef Py_ssize_t i, n = min(<Py_ssize_t>self.depth, len(self.entries))
+        if self.running is None or not self.running.may_go_ahead() or not exchange.may_send_behind():
+            return
+        for i in range(1 + connection.n_in_line(), n):
+            entry = self.entries[i]
+            if not entry.may_go_ahead():
+                return
+            if entry.ahead is None:
+                entry.ahead = Exchange(self.loop, self.pool, self.key, self.host, self.port, self.make_request(entry),
+                                       self.memory, self, self.options)
+            entry.ahead.send_ahead(connection)
 
     cdef Request make_request(self, Entry entry):
         cdef Request request = Request.__new__(Request)
-        cdef long long body_len = -1
-        if entry.data is not None:
-            if isinstance(entry.data, bytes):
-                request.body = entry.data
-                body_len = len(<bytes>entry.data)
+        cdef Details details = entry.details
+        cdef bint has_body = False
+        if details is None:
+            request.is_head, request.is_idempotent = entry.kind == HEAD, True
+            request.head = simple_head(<bytes>METHODS[entry.kind], entry.target, self.head_tail)
+            return request
+        if details.data is not None:
+            has_body = True
+            if isinstance(details.data, bytes):
+                request.body = details.data
+                request.source_len = 0
             else:
-                request.source = entry.data
-                size = source_length(entry.data)
+                request.source = details.data
+                size = source_length(details.data)
                 request.is_chunked = size is None
                 request.source_len = size or 0
-                body_len = -2 if size is None else size
-        if entry.header is None:
-            method = <bytes>METHODS[entry.kind]
-            request.is_head, request.is_idempotent = entry.kind == HEAD, entry.kind != POST
-            request.head = simple_head(method, entry.target, self.host_field, body_len)
+        body_len = None
+        if has_body and not request.is_chunked:
+            body_len = len(request.body) if request.body is not None else request.source_len
+        if details.header is None:
+            method, minor = METHODS[entry.kind], 1
+            fields = [("Connection", "Keep-Alive"), ("Host", self.host_field.decode("ascii"))]
         else:
-            if not entry.header.isValid():
+            if not details.header.isValid():
                 raise RequestError("the request header is not valid: set a method and a path (setRequest)")
-            if request.is_chunked and entry.header.minorVersion() == 0:
+            minor, fields = details.header.minorVersion(), details.header.values()
+            if request.is_chunked and minor == 0:
                 raise RequestError("a body of unknown length cannot be sent in HTTP/1.0: use 1.1, or a device with a size()")
-            method = entry.header.method()
-            request.is_head, request.is_idempotent = method == "HEAD", method in IDEMPOTENT
-            request.head = full_head(method.encode("ascii"), entry.target, entry.header.minorVersion(), entry.header.values(),
-                                     body_len)
+            method = details.header.method().encode("ascii")
+        request.is_head, request.is_idempotent = method == b"HEAD", method in IDEMPOTENT
+        request.head = full_head(method, entry.target, minor, fields, body_len, request.is_chunked)
         return request
 
     cdef object finish(self):
@@ -258,7 +287,7 @@ cdef class RequestQueue(Observer):
         self.exchange = None
         self.finishing = True
         if self.requestFinished.slots is not None:
-            self.emit(self.requestFinished, (entry.id, False))
+            self.emit(self.requestFinished, entry.id, False)
         if self.running is not entry:
             return                      # aborted in that slot
         self.finishing = False
@@ -269,7 +298,7 @@ cdef class RequestQueue(Observer):
         else:
             self.loop.let_go(self)
             if self.done.slots is not None:
-                self.emit(self.done, (False,))
+                self.emit(self.done, False)
 
     cdef object fail(self, int error, str text):
         """Ends the batch: the first entry fails, the others vanish without a signal, and the connection is closed."""
@@ -284,14 +313,14 @@ cdef class RequestQueue(Observer):
         self.exchange = None
         if not self.finishing:
             self.running = entry        # current while it is told, as ever
-            self.emit(self.requestFinished, (entry.id, True))
-        self.entries.clear()
+            self.emit(self.requestFinished, entry.id, True)
+        self.drop_behind(0)
         self.running = None
         self.finishing = self.failing = False
         self.loop.let_go(self)
         self.pool.close()
         self.closing_due = self.state_now != UNCONNECTED
-        self.emit(self.done, (True,))
+        self.emit(self.done, True)
         self.close_after_failure()      # unless a slot has turned the loop and this was done there
 
     cdef object close_after_failure(self):
@@ -320,9 +349,12 @@ cdef class RequestQueue(Observer):
     cdef object sending(self):
         self.set_state(SENDING)
 
+    cdef bint wants_sent(self):
+        return self.dataSendProgress.slots is not None
+
     cdef object sent(self, uint64_t n_done, uint64_t n_total):
         if self.dataSendProgress.slots is not None:
-            self.emit(self.dataSendProgress, (n_done, n_total))
+            self.emit(self.dataSendProgress, n_done, n_total)
 
     cdef object lost(self):
         cdef Entry entry = self.running
@@ -339,23 +371,21 @@ cdef class RequestQueue(Observer):
     cdef object interim(self, bytes block):
         self.head_block, self.response = block, None
 
-    cdef object head_received(self, bytes block):
+    cdef object head_received(self, bytes block, int status):
         self.head_block, self.response = block, None
-        if block[9:12] == b"401":       # never an answer like any other: nobody may take its page for the content
+        if status == 401:               # never an answer like any other: nobody may take its page for the content
             self.fail(AUTHENTICATION_REQUIRED, "Authentication required")
-            return
-        if block[9:12] == b"407":
+        elif status == 407:
             self.fail(PROXY_AUTHENTICATION_REQUIRED, "Proxy authentication required")
-            return
-        if self.responseHeaderReceived.slots is not None:
-            self.emit(self.responseHeaderReceived, (self.current_response(),))
+        elif self.responseHeaderReceived.slots is not None:
+            self.emit(self.responseHeaderReceived, self.current_response())
 
     cdef object progressed(self, uint64_t n_done, uint64_t n_total):
         cdef Exchange exchange = self.exchange
         if self.dataReadProgress.slots is not None:
-            self.emit(self.dataReadProgress, (n_done, n_total))
-        if self.readyRead.slots is not None and self.exchange is exchange and self.running.to is None:
-            self.emit(self.readyRead, (self.current_response(),))
+            self.emit(self.dataReadProgress, n_done, n_total)
+        if self.readyRead.slots is not None and self.exchange is exchange and exchange.sink is self.memory:
+            self.emit(self.readyRead, self.current_response())
 
     cdef object ended(self, bint is_connected):
         cdef Entry entry = self.running
@@ -384,120 +414,22 @@ cdef class RequestQueue(Observer):
 
     cdef object current_response(self):
         if self.response is None:
-            self.response = QHttpResponseHeader._from_block(self.head_block) if self.head_block else QHttpResponseHeader()
+            self.response = received_header(QHttpResponseHeader, self.head_block) if self.head_block else QHttpResponseHeader()
         return self.response
 
-    # -- the part of the face that needs no more than this
-    def abort(self):
-        """Ends the current request and drops all others (Qt: QHttp::abort).
+    # -- what the face asks for
+    cdef object drop_behind(self, Py_ssize_t n_kept):
+        """Drops the entries behind the first so many. One that was sent before its turn costs the connection."""
+        cdef Entry entry
+        cdef bint closed = False
+        while len(self.entries) > n_kept:
+            entry = self.entries.pop()
+            if entry.ahead is not None:
+                closed = entry.ahead.withdraw() or closed
+        if closed:
+            self.connection_lost(None)
 
-        requestFinished(id, True) and done(True) are emitted with the error Aborted, the connection is closed. Without
-        a request nothing happens; the connection stays.
-        """
-        self.loop.check()
-        if self.entries:
-            self.fail(ABORTED, "Request aborted")
-
-    def clearPendingRequests(self):
-        """Drops the requests that wait; the first of the queue stays, started or not (Qt: QHttp::clearPendingRequests)."""
-        self.loop.check()
-        while len(self.entries) > 1:
-            self.entries.pop()
-
-    def hasPendingRequests(self):
-        """Whether requests wait behind the current one: bool (Qt: QHttp::hasPendingRequests)."""
-        return len(self.entries) > 1
-
-    def currentId(self):
-        """The id of the current request, 0 where there is none: int (Qt: QHttp::currentId)."""
-        return (<Entry>self.entries[0]).id if self.entries else 0
-
-    def currentRequest(self):
-        """The QHttpRequestHeader of the current request; an invalid one for setHost, close and when idle
-        (Qt: QHttp::currentRequest)."""
-        cdef Entry entry = self.entries[0] if self.entries else None
-        if entry is None or entry.kind < GET:
-            return QHttpRequestHeader()
-        if entry.header is not None:
-            return QHttpRequestHeader(entry.header)
-        header = QHttpRequestHeader(METHODS[entry.kind].decode(), entry.target.decode())
-        header.setValue("Connection", "Keep-Alive")
-        if entry.began:
-            header.setValue("Host", PyUnicode_DecodeLatin1(self.host_field, len(self.host_field), NULL))
-        return header
-
-    def currentSourceDevice(self):
-        """The device that the current request's body comes from, or None (Qt: QHttp::currentSourceDevice)."""
-        cdef Entry entry = self.entries[0] if self.entries else None
-        return None if entry is None or isinstance(entry.data, bytes) else entry.data
-
-    def currentDestinationDevice(self):
-        """The device that the current answer's body goes to, or None (Qt: QHttp::currentDestinationDevice)."""
-        return (<Entry>self.entries[0]).to if self.entries else None
-
-    def lastResponse(self):
-        """The QHttpResponseHeader received last, interim ones included; invalid before the first (Qt: QHttp::lastResponse)."""
-        if self.head_block is None:
-            return QHttpResponseHeader()
-        return QHttpResponseHeader._from_block(self.head_block)
-
-    def state(self):
-        """QHttp.State (Qt: QHttp::state)."""
-        return STATES[self.state_now]
-
-    def error(self):
-        """QHttp.Error of the last request; NoError again when one starts (Qt: QHttp::error)."""
-        return ERRORS[self.error_now]
-
-    def errorString(self):
-        """The last error in words: str; "Unknown error" where there was none, as in Qt (Qt: QHttp::errorString)."""
-        return self.error_text
-
-    def bytesAvailable(self):
-        """Body bytes that can be read now: int (Qt: QHttp::bytesAvailable)."""
-        return self.memory.available()
-
-    def read(self, maxlen):
-        """Takes at most `maxlen` body bytes: bytes, empty where none are there (Qt: QHttp::read).
-
-        Raises ValueError for a negative number.
-        """
-        if not isinstance(maxlen, int):
-            raise TypeError(f"maxlen must be int, not {type(maxlen).__name__}")
-        if maxlen < 0:
-            raise ValueError(f"maxlen must be 0 or more, not {maxlen}")
-        self.loop.check()
-        data = self.memory.take(min(maxlen, self.memory.available()))
-        if self.exchange is not None:
-            self.exchange.resume()
-        return data
-
-    def readAll(self):
-        """Takes all body bytes that are there: bytes (Qt: QHttp::readAll)."""
-        self.loop.check()
-        data = self.memory.take(self.memory.available())
-        if self.exchange is not None:
-            self.exchange.resume()
-        return data
-
-    def waitForDone(self, msecs=None):
-        """Turns the loop until this object has no request left, at most `msecs` milliseconds (int; None: for ever).
-
-        True where nothing is left. May be called inside a slot, there with `msecs`: a slot that waits for its own request
-        without a limit would wait for itself, which raises RuntimeError. Raises what `qhttp.run()` raises.
-        """
-        self.loop.check()
-        if msecs is None and self.is_blocked():
-            raise RuntimeError("waitForDone() inside a slot or device of the request it waits for: give it msecs, or return first")
-        return self.loop.run_while(self, msecs)
-
-    def deleteLater(self):
-        """Aborts in the next turn, closes the connection, and disconnects all slots (Qt: QObject::deleteLater)."""
-        self.loop.check()
-        self.deletion_due = True
-        self.loop.schedule(self)
-
-    def delete_now(self):
+    cdef object delete(self):
         if self.entries:
             self.fail(ABORTED, "Request aborted")
         elif self.pool.close():
@@ -510,7 +442,7 @@ cdef class RequestQueue(Observer):
         exchange, self.exchange, self.running, self.finish_due = self.exchange, None, None, False
         if exchange is not None:
             exchange.cancel()
-        self.entries.clear()
+        self.drop_behind(0)
         self.loop.let_go(self)
         self.state_now = UNCONNECTED
 

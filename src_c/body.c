@@ -97,6 +97,7 @@ static qh_status receive_to_memory(qh_body *body, int fd, size_t budget, size_t 
         status = account(body, room, n, &used, &kept);
         sink->len += kept;
         n_total += n;
+        body->surplus = room + used;
         *n_surplus = status == QH_DONE ? n - used : 0;
         if (status != QH_AGAIN)
             return status;
@@ -122,6 +123,7 @@ static qh_status receive_through_scratch(qh_body *body, int fd, qh_scratch scrat
         if (n > 0) {
             n_total += n;
             status = account(body, scratch.memory + gathered, n, &used, &kept);
+            body->surplus = scratch.memory + gathered + used;
             *n_surplus = status == QH_DONE ? n - used : 0;
             gathered += kept;
             if (status == QH_AGAIN && !body->drained)

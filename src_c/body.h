@@ -21,6 +21,7 @@ typedef struct qh_body {
     int error;           /* errno, with QH_E_RECEIVE */
     uint64_t n_received; /* body bytes handed to the sink, framing not counted */
     uint64_t left;       /* with QH_FRAMING_LENGTH */
+    char *surplus;       /* where the last receive put what came behind the body; good until the next one */
     qh_chunked chunked;
     qh_chunk_limits limits;
     qh_sink *sink; /* borrowed */
@@ -38,7 +39,8 @@ void qh_body_init(qh_body *body, qh_framing framing, uint64_t length, const qh_c
 
 /* Receives until the socket has no more (QH_AGAIN), the body is whole (QH_DONE), the sink is full
  * (QH_FULL), about `budget` bytes were received (QH_BUDGET), or an error. Never takes bytes behind a body
- * of known length; what comes behind a chunked body is counted in *n_surplus and dropped. */
+ * of known length; what comes behind a chunked body is counted in *n_surplus and stands at
+ * body->surplus. */
 qh_status qh_body_receive(qh_body *body, int fd, qh_scratch scratch, size_t budget, size_t *n_surplus);
 
 /* Takes data[0..len), which it may overwrite; *used tells how much. QH_AGAIN (all used), QH_DONE (bytes

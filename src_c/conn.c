@@ -9,6 +9,7 @@
 #include "turn_internal.h"
 
 #define HEAD_RECEIVE_MAX ((size_t)64 << 10)
+#define INPUT_ROOM_MIN ((size_t)16 << 10) /* less room than this: the input is moved down, or grows */
 #define BODY_BUDGET ((size_t)1 << 20) /* for one connection in one turn, so that no one starves the rest */
 
 static bool would_block(void) { return errno == EAGAIN || errno == EWOULDBLOCK; }
@@ -19,7 +20,7 @@ static uint64_t token(const qh_conn *conn) { return (uint64_t)conn->generation <
 /* Brings the poller's idea of a connection up to date. */
 static int watch(qh_loop *loop, qh_conn *conn)
 {
-    int flags = conn->paused ? 0 : QH_READABLE;
+    int flags = conn->paused || conn->dozing ? 0 : QH_READABLE;
     if (conn->phase == QH_PHASE_CONNECTING)
         flags = QH_WRITABLE;
     else if (conn->out_left > 0 && !conn->outbox.listed)
@@ -63,7 +64,7 @@ int qh_conn_open(qh_loop *loop, qh_conn *conn, int fd, bool connected)
                       .slot = slot,
                       .generation = loop->generations[slot],
                       .phase = connected ? QH_PHASE_IDLE : QH_PHASE_CONNECTING,
-                      .last_heard_ns = loop->now_ns};
+                      .last_moved_ns = loop->now_ns};
     if (watch(loop, conn) < 0) {
         conn->fd = -1; /* the descriptor stays the caller's */
         return -1;
@@ -84,16 +85,27 @@ void qh_conn_close(qh_loop *loop, qh_conn *conn, bool keep_fd)
         (void)qh_poller_remove(&loop->poller, conn->fd);
     if (!keep_fd)
         close(conn->fd);
-    free(conn->head);
+    free(conn->input);
     *conn = (qh_conn){.owner = conn->owner, .fd = -1};
+}
+
+static void give_output(qh_loop *loop, qh_conn *conn, const char *data, size_t len)
+{
+    conn->out = data;
+    conn->out_left = len;
+    qh_list_append(&loop->outbox, conn, QH_OUTBOX);
 }
 
 void qh_conn_send(qh_loop *loop, qh_conn *conn, const char *data, size_t len, bool check)
 {
-    conn->out = data;
-    conn->out_left = len;
     conn->check_before_send = check && !(conn->drained && conn->quiet_turn == loop->n_turns);
-    qh_list_append(&loop->outbox, conn, QH_OUTBOX);
+    conn->request_end = conn->n_sent + len;
+    give_output(loop, conn, data, len);
+}
+
+void qh_conn_send_later(qh_loop *loop, qh_conn *conn, const char *data, size_t len)
+{
+    give_output(loop, conn, data, len);
 }
 
 int qh_conn_stop_sending(qh_loop *loop, qh_conn *conn)
@@ -103,31 +115,47 @@ int qh_conn_stop_sending(qh_loop *loop, qh_conn *conn)
     return watch(loop, conn);
 }
 
-static void forget_head(qh_conn *conn)
+/* The owner is ready again for what the socket has. */
+static int rouse(qh_loop *loop, qh_conn *conn)
 {
-    free(conn->head);
-    conn->head = NULL;
-    conn->head_len = conn->head_cap = 0;
+    if (!conn->dozing)
+        return 0;
+    conn->dozing = false;
+    return watch(loop, conn);
 }
 
-void qh_conn_expect_head(qh_conn *conn, const qh_head_limits *limits)
+static void forget_input(qh_conn *conn)
+{
+    conn->input_at = conn->input_len = 0;
+    if (conn->input && !conn->pipelined) {
+        free(conn->input);
+        conn->input = NULL;
+        conn->input_cap = 0;
+    }
+}
+
+int qh_conn_expect_head(qh_loop *loop, qh_conn *conn, const qh_head_limits *limits)
 {
     conn->head_limits = *limits;
     conn->scan = (qh_head_scan){0};
     conn->answer_begun = false;
     conn->phase = QH_PHASE_HEAD;
+    return rouse(loop, conn);
 }
 
-void qh_conn_start_body(qh_conn *conn)
+int qh_conn_start_body(qh_loop *loop, qh_conn *conn)
 {
-    forget_head(conn);
+    forget_input(conn);
     conn->phase = QH_PHASE_BODY;
+    return rouse(loop, conn);
 }
 
-void qh_conn_rest(qh_conn *conn)
+int qh_conn_rest(qh_loop *loop, qh_conn *conn)
 {
-    forget_head(conn);
+    conn->pipelined = false;
+    forget_input(conn);
     conn->phase = QH_PHASE_IDLE;
+    return rouse(loop, conn);
 }
 
 int qh_conn_pause(qh_loop *loop, qh_conn *conn, bool paused)
@@ -174,8 +202,9 @@ void qh_conn_flush(qh_loop *loop, qh_conn *conn)
     if (n < 0 && !would_block()) {
         /* An early answer may lie in the socket all the same: it is read first, and then tells more. */
         int error = errno;
+        bool is_later = conn->n_sent >= conn->request_end; /* the answer under way may be whole all the same */
         conn->out_left = 0;
-        if (is_silent(conn->fd) || conn->phase == QH_PHASE_TAKEN)
+        if (!is_later && (is_silent(conn->fd) || conn->phase == QH_PHASE_TAKEN))
             fail(loop, conn, QH_E_SEND, error);
         (void)watch(loop, conn);
         return;
@@ -183,27 +212,55 @@ void qh_conn_flush(qh_loop *loop, qh_conn *conn)
     if (n > 0) {
         conn->out += n;
         conn->out_left -= (size_t)n;
-        qh_ring_add(loop, conn, QH_EVENT_SENT)->n = (size_t)n;
+        conn->n_sent += (size_t)n;
+        conn->last_moved_ns = loop->now_ns;
+        if (conn->tells_sent)
+            qh_ring_add(loop, conn, QH_EVENT_SENT)->n = (size_t)n;
     }
     if (watch(loop, conn) < 0)
         fail(loop, conn, QH_E_SEND, errno);
 }
 
 /* ---------------------------------------------------------------------------------------- receiving */
-static bool append_head(qh_conn *conn, const char *data, size_t len)
+/* Makes room for `len` bytes behind the input, and a little more. */
+static bool make_input_room(qh_conn *conn, size_t len)
 {
-    if (conn->head_cap - conn->head_len < len) {
-        size_t cap = conn->head_len + len + 1024;
-        char *head = realloc(conn->head, cap);
-        if (!head)
-            return false;
-        conn->head = head;
-        conn->head_cap = cap;
+    if (conn->input_cap - conn->input_len >= len)
+        return true;
+    if (conn->input_at > 0) {
+        conn->input_len -= conn->input_at;
+        memmove(conn->input, conn->input + conn->input_at, conn->input_len);
+        conn->input_at = 0;
     }
-    if (len > 0) /* else there may be no head at all yet */
-        memcpy(conn->head + conn->head_len, data, len);
-    conn->head_len += len;
+    if (conn->input_cap - conn->input_len < len) {
+        size_t cap = conn->input_len + len + (conn->pipelined ? HEAD_RECEIVE_MAX : 1024);
+        char *input = realloc(conn->input, cap);
+        if (!input)
+            return false;
+        conn->input = input;
+        conn->input_cap = cap;
+    }
     return true;
+}
+
+static bool append_input(qh_conn *conn, const char *data, size_t len)
+{
+    if (!make_input_room(conn, len))
+        return false;
+    if (len > 0) /* else there may be no input at all yet */
+        memcpy(conn->input + conn->input_len, data, len);
+    conn->input_len += len;
+    return true;
+}
+
+bool qh_conn_keep(qh_conn *conn, const char *data, size_t len)
+{
+    if (conn->input && data >= conn->input && data <= conn->input + conn->input_len) {
+        conn->input_at = (size_t)(data - conn->input);
+        return true;
+    }
+    conn->input_at = conn->input_len = 0;
+    return append_input(conn, data, len);
 }
 
 static void tell_head(qh_loop *loop, qh_conn *conn, char *data, size_t head_len, size_t n)
@@ -218,8 +275,13 @@ static void tell_head(qh_loop *loop, qh_conn *conn, char *data, size_t head_len,
 
 static void receive_head(qh_loop *loop, qh_conn *conn)
 {
-    char *room = loop->arena + loop->arena_len;
-    size_t len = QH_ARENA_CAP - loop->arena_len;
+    bool in_place = conn->pipelined; /* what comes will stay longer than this turn */
+    if (in_place && !make_input_room(conn, INPUT_ROOM_MIN)) {
+        fail(loop, conn, QH_E_RECEIVE, ENOMEM);
+        return;
+    }
+    char *room = in_place ? conn->input + conn->input_len : loop->arena + loop->arena_len;
+    size_t len = in_place ? conn->input_cap - conn->input_len : QH_ARENA_CAP - loop->arena_len;
     if (len > HEAD_RECEIVE_MAX)
         len = HEAD_RECEIVE_MAX;
     ssize_t got = recv(conn->fd, room, len, MSG_DONTWAIT);
@@ -231,22 +293,24 @@ static void receive_head(qh_loop *loop, qh_conn *conn)
         return;
     }
     size_t n = (size_t)got, head_len;
-    conn->last_heard_ns = loop->now_ns;
+    conn->last_moved_ns = loop->now_ns;
     conn->drained = n < len;
     conn->quiet_turn = loop->n_turns;
 
     char *data = room;
-    if (conn->head_len > 0) { /* the head came in pieces: this one goes behind the others */
-        if (!append_head(conn, room, n)) {
-            fail(loop, conn, QH_E_RECEIVE, ENOMEM);
-            return;
-        }
-        data = conn->head;
-        n = conn->head_len;
+    if (in_place) {
+        conn->input_len += n;
+    } else if (conn->input_len > 0 && !append_input(conn, room, n)) { /* the head came in pieces */
+        fail(loop, conn, QH_E_RECEIVE, ENOMEM);
+        return;
+    }
+    if (conn->input_len > 0) {
+        data = conn->input + conn->input_at;
+        n = conn->input_len - conn->input_at;
     }
     qh_status status = qh_head_scan_step(&conn->scan, data, n, &conn->head_limits, &head_len);
     if (status == QH_DONE) {
-        if (data == room)
+        if (data == room && !in_place)
             loop->arena_len += n;
         tell_head(loop, conn, data, head_len, n);
         return;
@@ -257,28 +321,29 @@ static void receive_head(qh_loop *loop, qh_conn *conn)
     }
     if (status != QH_AGAIN)
         fail(loop, conn, status, 0);
-    else if (data == room && !append_head(conn, room, n))
+    else if (conn->input_len == 0 && !append_input(conn, room, n))
         fail(loop, conn, QH_E_RECEIVE, ENOMEM);
+}
+
+qh_status qh_conn_scan_input(qh_conn *conn, size_t *head_len)
+{
+    if (conn->input_at == conn->input_len)
+        return QH_AGAIN;
+    conn->answer_begun = true;
+    qh_status status = qh_head_scan_step(&conn->scan, conn->input + conn->input_at, conn->input_len - conn->input_at,
+                                         &conn->head_limits, head_len);
+    if (status != QH_AGAIN)
+        conn->phase = QH_PHASE_TAKEN;
+    return status;
 }
 
 qh_status qh_conn_next_head(qh_conn *conn, const char *data, size_t len, size_t *head_len)
 {
     qh_head_scan_next(&conn->scan, conn->scan.position);
-    if (conn->head && data >= conn->head && data <= conn->head + conn->head_len) {
-        memmove(conn->head, data, len);
-        conn->head_len = len;
-    } else {
-        conn->head_len = 0;
-        if (!append_head(conn, data, len))
-            return QH_E_RECEIVE;
-    }
+    if (!qh_conn_keep(conn, data, len))
+        return QH_E_RECEIVE;
     conn->phase = QH_PHASE_HEAD;
-    if (len == 0)
-        return QH_AGAIN;
-    qh_status status = qh_head_scan_step(&conn->scan, conn->head, conn->head_len, &conn->head_limits, head_len);
-    if (status != QH_AGAIN)
-        conn->phase = QH_PHASE_TAKEN;
-    return status;
+    return qh_conn_scan_input(conn, head_len);
 }
 
 static void receive_body(qh_loop *loop, qh_conn *conn)
@@ -290,9 +355,11 @@ static void receive_body(qh_loop *loop, qh_conn *conn)
     conn->drained = body->drained;
     conn->quiet_turn = loop->n_turns;
     if (status != QH_AGAIN)
-        conn->last_heard_ns = loop->now_ns;
+        conn->last_moved_ns = loop->now_ns;
 
-    if (status == QH_DONE) {
+    if (status == QH_DONE && conn->pipelined && !qh_conn_keep(conn, body->surplus, n_surplus)) {
+        fail(loop, conn, QH_E_RECEIVE, ENOMEM);
+    } else if (status == QH_DONE) {
         qh_ring_add(loop, conn, QH_EVENT_END)->n = n_surplus;
         conn->phase = QH_PHASE_TAKEN;
     } else if (qh_is_error(status)) {
@@ -304,7 +371,7 @@ static void receive_body(qh_loop *loop, qh_conn *conn)
         if (status == QH_BUDGET)
             qh_list_append(&loop->unfinished, conn, QH_UNFINISHED);
         if (body->n_received > before) {
-            conn->last_heard_ns = loop->now_ns;
+            conn->last_moved_ns = loop->now_ns;
             qh_ring_add(loop, conn, QH_EVENT_PROGRESS);
         }
     }
@@ -318,7 +385,7 @@ void qh_conn_visit(qh_loop *loop, qh_conn *conn, int flags)
         if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
             error = errno;
         conn->phase = QH_PHASE_IDLE;
-        conn->last_heard_ns = loop->now_ns;
+        conn->last_moved_ns = loop->now_ns;
         if (error == 0 && watch(loop, conn) < 0)
             error = errno;
         if (error != 0)
@@ -341,5 +408,8 @@ void qh_conn_visit(qh_loop *loop, qh_conn *conn, int flags)
             return;
         qh_ring_add(loop, conn, QH_EVENT_IDLE_END)->n = n > 0;
         conn->phase = QH_PHASE_TAKEN;
+    } else {
+        conn->dozing = true;
+        (void)watch(loop, conn); /* else the next turn finds it readable, and tries again */
     }
 }

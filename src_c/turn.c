@@ -5,7 +5,12 @@
 
 #include "turn_internal.h"
 
-enum { READY_CAP = 256 };
+enum {
+    READY_CAP = 256,
+    DIRECT_MAX = 16,  /* turns in a row without the poller: its timers and other descriptors have to have their say */
+    MISSES_MAX = 4,
+    RETRY_TURNS = 64, /* then every so many turns */
+};
 #define ARENA_MIN ((size_t)16 << 10) /* less room than this: the turn ends, the ring is emptied first */
 #define SCRATCH_CAP ((size_t)1 << 20)
 
@@ -65,12 +70,32 @@ qh_conn *qh_loop_conn(const qh_loop *loop, uint32_t slot, uint32_t generation)
     return slot < loop->n_slots && loop->generations[slot] == generation ? loop->conns[slot] : NULL;
 }
 
+/* Where one connection is all there is, its answer is looked for at once after a send: with luck it is there, and the
+ * poller need not be asked. Without luck that is a system call in vain, so a run of misses makes us try less often. */
+static bool receive_directly(qh_loop *loop)
+{
+    qh_conn *conn = loop->last_sent;
+    loop->last_sent = NULL;
+    if (!conn || loop->n_conns != 1 || conn->phase != QH_PHASE_HEAD || conn->paused || loop->unfinished.first ||
+        loop->n_direct >= DIRECT_MAX || (loop->n_missed >= MISSES_MAX && loop->n_turns % RETRY_TURNS != 0)) {
+        loop->n_direct = 0;
+        return false;
+    }
+    loop->now_ns = monotonic_ns();
+    qh_conn_visit(loop, conn, QH_READABLE);
+    bool found = loop->ring_len > 0;
+    loop->n_direct = found ? loop->n_direct + 1 : 0;
+    loop->n_missed = found ? 0 : loop->n_missed + 1;
+    return found;
+}
+
 static void flush_outbox(qh_loop *loop)
 {
     qh_conn *conn;
     while (qh_ring_has_room(loop) && (conn = loop->outbox.first)) {
         qh_list_remove(&loop->outbox, conn, QH_OUTBOX);
         qh_conn_flush(loop, conn);
+        loop->last_sent = conn;
     }
 }
 
@@ -78,8 +103,11 @@ int qh_turn(qh_loop *loop, int timeout_ms)
 {
     loop->n_turns++;
     loop->arena_len = 0;
+    loop->last_sent = NULL;
     flush_outbox(loop);
     if (loop->ring_len > 0) /* what was sent is told before anybody waits for answers */
+        return 0;
+    if (timeout_ms != 0 && receive_directly(loop))
         return 0;
 
     qh_ready ready[READY_CAP];

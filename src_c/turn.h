@@ -11,8 +11,11 @@
  *                              +----------- qh_conn_rest <---- TAKEN <--(END)----- BODY
  *
  * Sending goes on beside all of these. In IDLE a readable socket is news by itself: the peer has closed or
- * sent what nobody asked for. In TAKEN the owner has the word and nothing is read; an owner that keeps it longer
- * than the handling of the event must pause the connection, or every turn finds its socket readable. */
+ * sent what nobody asked for. In TAKEN the owner has the word and nothing is read; where that lasts and bytes
+ * come, the connection dozes: it leaves the poll set until the owner has decided.
+ *
+ * A pipelined connection has more than one answer to come. What was received behind an answer is kept in its
+ * input then, and qh_conn_scan_input finds the next head there, without a turn. */
 #ifndef QH_TURN_H
 #define QH_TURN_H
 
@@ -33,7 +36,7 @@ typedef enum qh_phase {
 
 typedef enum qh_event_kind {
     QH_EVENT_CONNECTED,   /* or not: `error` is the errno, 0 for success */
-    QH_EVENT_SENT,        /* `n` bytes of the output given last were written; out_left tells the rest */
+    QH_EVENT_SENT,        /* `n` bytes of the output given last were written; out_left tells the rest (tells_sent only) */
     QH_EVENT_STALE,       /* an idle connection turned out closed or unasked-for bytes lie in it: not sent */
     QH_EVENT_FIRST_BYTES, /* the answer has begun, its head is not whole yet */
     QH_EVENT_HEAD,        /* a head of `head_len` bytes at `data`, `n` bytes in all: the rest is what follows it */
@@ -71,15 +74,20 @@ typedef struct qh_conn {
     qh_phase phase;
     uint8_t interest;       /* flags the poller has now; 0: not in its set */
     bool paused;            /* by the owner: leaves the poll set */
+    bool dozing;            /* bytes have come that the owner is not ready for: out of the poll set until it is */
     bool answer_begun;      /* FIRST_BYTES or HEAD was told for this exchange */
     bool drained;           /* the last receive emptied the socket, in turn `quiet_turn` */
     uint64_t quiet_turn;
-    uint64_t last_heard_ns; /* CLOCK_MONOTONIC of the last byte received, connect included */
+    uint64_t last_moved_ns; /* CLOCK_MONOTONIC of the last byte sent or received, connect included */
     const char *out;        /* borrowed: the owner keeps it until out_left is 0 */
     size_t out_left;
     bool check_before_send;
-    char *head; /* a head that came in pieces; NULL otherwise */
-    size_t head_len, head_cap;
+    bool tells_sent;        /* the owner wants SENT events */
+    uint64_t n_sent;        /* bytes written in all */
+    uint64_t request_end;   /* n_sent when the request under way is written whole; what follows belongs to later ones */
+    bool pipelined;         /* what comes behind an answer is kept: another one's */
+    char *input;            /* received and not used up: a head in pieces, later answers; NULL: never needed */
+    size_t input_at, input_len, input_cap; /* input[input_at .. input_len) */
     qh_head_scan scan;
     qh_head_limits head_limits;
     qh_body body;
@@ -93,6 +101,9 @@ typedef struct qh_loop {
     uint32_t n_slots, n_conns;
     uint64_t n_turns;
     uint64_t now_ns;
+    struct qh_conn *last_sent; /* in this turn */
+    uint32_t n_direct;  /* turns in a row that did without the poller */
+    uint32_t n_missed;  /* answers in a row that were not there yet when looked for at once */
     qh_list outbox;     /* connections with output to write */
     qh_list unfinished; /* stopped by their budget: ready without the poller's word */
     qh_event *ring;     /* events[ring_first .. ring_first + ring_len) are waiting */
@@ -115,16 +126,22 @@ void qh_conn_close(qh_loop *loop, qh_conn *conn, bool keep_fd);
 
 /* Output to write in the next turn, once connected. With `check`, an idle connection is looked at first (STALE). */
 void qh_conn_send(qh_loop *loop, qh_conn *conn, const char *data, size_t len, bool check);
+/* Output that belongs to later requests: `data` begins with what of the output is not written yet, and takes its place. */
+void qh_conn_send_later(qh_loop *loop, qh_conn *conn, const char *data, size_t len);
 /* Forgets what of the output is not written yet: the answer came first. */
 int qh_conn_stop_sending(qh_loop *loop, qh_conn *conn);
-void qh_conn_expect_head(qh_conn *conn, const qh_head_limits *limits);
-/* The interim head of the last HEAD event is done with: goes on with the `len` bytes behind it. Returns
- * QH_DONE with *head_len where they hold the next head already (then at conn->head), QH_AGAIN, or an error. */
+int qh_conn_expect_head(qh_loop *loop, qh_conn *conn, const qh_head_limits *limits);
+/* Keeps data[0..len), which the last event told of, for later answers; false: no memory. */
+bool qh_conn_keep(qh_conn *conn, const char *data, size_t len);
+/* Looks for the expected head in what was kept. QH_DONE with *head_len: it begins at input[input_at]. QH_AGAIN: the
+ * rest of it, or all, is still to come. Else an error. */
+qh_status qh_conn_scan_input(qh_conn *conn, size_t *head_len);
+/* The interim head of the last HEAD event is done with: goes on with the `len` bytes behind it, as qh_conn_scan_input. */
 qh_status qh_conn_next_head(qh_conn *conn, const char *data, size_t len, size_t *head_len);
-/* The body set up in conn->body is to be received. */
-void qh_conn_start_body(qh_conn *conn);
+/* The body set up in conn->body is to be received; nothing is kept any more. */
+int qh_conn_start_body(qh_loop *loop, qh_conn *conn);
 /* The exchange is over, the connection may be used again. */
-void qh_conn_rest(qh_conn *conn);
+int qh_conn_rest(qh_loop *loop, qh_conn *conn);
 int qh_conn_pause(qh_loop *loop, qh_conn *conn, bool paused);
 
 /* One turn. Waits up to timeout_ms only where nothing else is to do. Events are then in the ring; -1 with

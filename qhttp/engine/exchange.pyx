@@ -7,6 +7,10 @@ is told, since a slot may turn the loop.
     begin -> (pool | look-up -> connect) -> use -> send ... -> head -> body ... -> finish | fail
       ^                                      |
       +--- lose: the connection went before any byte of an answer came (twice at most, idempotent requests only)
+
+With pipelining a request may be sent before its turn (send_ahead). Its exchange then stands in the connection's line, tells
+nothing, and has the connection when those before it are finished: begin goes straight to the head. If the connection
+goes first, it is as if the request had never been sent.
 """
 from cpython.bytes cimport PyBytes_GET_SIZE
 from libc.errno cimport ECONNREFUSED, ECONNRESET, EPIPE, ETIMEDOUT
@@ -14,37 +18,29 @@ from libc.stdint cimport uint64_t
 
 from qhttp._core cimport (
     QH_AGAIN, QH_DONE, QH_E_HEAD_TOO_LARGE, QH_E_LINE_TOO_LONG, QH_E_NOT_HTTP, QH_E_RECEIVE, QH_E_SEND, QH_E_SINK,
-    QH_E_TOO_MANY_FIELDS, QH_E_TRUNCATED, QH_FRAMING_CLOSE, QH_FRAMING_LENGTH, QH_FULL, Connection, Limits, Loop, Sink,
-    Task, Watcher, qh_is_error, qh_status,
+    QH_E_TOO_MANY_FIELDS, QH_E_TRUNCATED, QH_FRAMING_CLOSE, QH_FRAMING_LENGTH, Connection, Loop, Sink, qh_is_error, qh_status,
 )
 from qhttp.engine.pool cimport Pool
+from qhttp.engine.time_limits cimport Options, Timed, TimeLimits
 from qhttp.protocol.framing cimport decide, keeps_alive
 from qhttp.protocol.head cimport is_valid_head
 
 from os import strerror
 
 from qhttp.errors import (
-    BodyError, ConnectError, DeviceError, HostNotFound, NetworkError, ProtocolError, QHttpError, TimeoutError, Truncated,
-    UnexpectedClose,
+    BodyError, ConnectError, DeviceError, HostNotFound, NetworkError, ProtocolError, QHttpError, Truncated, UnexpectedClose,
 )
 
 cdef enum:
     MAX_RETRIES = 2
     JOINED_MAX = 64 << 10       # head and body up to this size are sent by one call
     SOURCE_BLOCK = 4096         # a source is read and sent in steps of so many bytes, as the original does
-    NS_PER_MS = 1000000
 
 cdef enum:                      # stages of sending
     SEND_HEAD
     SEND_BODY
     SEND_SOURCE
     SEND_NOTHING
-
-
-cdef class Options:
-    def __init__(self):
-        self.limits = Limits()
-        self.connect_ms = 30000
 
 
 cdef class Request:
@@ -61,6 +57,9 @@ cdef class Observer(Task):
     cdef object sending(self):
         pass
 
+    cdef bint wants_sent(self):
+        return True
+
     cdef object sent(self, uint64_t n_done, uint64_t n_total):
         pass
 
@@ -76,7 +75,7 @@ cdef class Observer(Task):
     cdef object interim(self, bytes block):
         pass
 
-    cdef object head_received(self, bytes block):
+    cdef object head_received(self, bytes block, int status):
         pass
 
     cdef object progressed(self, uint64_t n_done, uint64_t n_total):
@@ -89,24 +88,33 @@ cdef class Observer(Task):
         pass
 
 
-cdef class Exchange(Watcher):
+cdef object closed_unexpectedly():
+    return UnexpectedClose("Server closed connection unexpectedly")
+
+
+cdef class Exchange(Timed):
     """Use: `Exchange(...)`, `begin()`; then the observer hears of everything, and `cancel()` ends it silently."""
 
     def __cinit__(self, Loop loop, Pool pool, key, str host, int port, Request request, Sink sink, Observer observer,
                   Options options):
         self.loop, self.pool, self.key, self.host, self.port = loop, pool, key, host, port
         self.request, self.sink, self.observer, self.options = request, sink, observer, options
-        self.n_to_send = PyBytes_GET_SIZE(request.head)
-        if request.body is not None:
-            self.n_to_send += PyBytes_GET_SIZE(request.body)
-        elif not request.is_chunked:
-            self.n_to_send += request.source_len
+        if not request.is_chunked:
+            self.n_to_send = PyBytes_GET_SIZE(request.head) + request.source_len
+            if request.body is not None:
+                self.n_to_send += PyBytes_GET_SIZE(request.body)
 
     # -- a connection
     cdef object begin(self):
-        cdef Connection connection = self.pool.take(self.key)
-        if self.options.total_ms and self.total_timer is None:
-            self.total_timer = self.loop.call_at(self.loop.now() + self.options.total_ms * NS_PER_MS, self.total_time_up)
+        cdef Connection connection
+        self.begun = True
+        if self.limits is None and (self.options.total_ms or self.options.transfer_ms or self.options.min_rate):
+            self.limits = TimeLimits(self.loop, self.options, self)
+            self.limits.limit_total()
+        if self.connection is not None:
+            self.take_turn()
+            return
+        connection = self.pool.take(self.key)
         if connection is not None:
             self.use(connection, True)
         else:
@@ -114,7 +122,9 @@ cdef class Exchange(Watcher):
 
     cdef object open(self):
         if self.options.connect_ms:
-            self.connect_timer = self.loop.call_at(self.loop.now() + self.options.connect_ms * NS_PER_MS, self.connect_time_up)
+            if self.limits is None:
+                self.limits = TimeLimits(self.loop, self.options, self)
+            self.limits.limit_connect()
         from qhttp.engine.resolver import literal_address, resolver     # not before the first connection: imports are felt
         addresses = literal_address(self.host, self.port)
         if addresses is None and self.host:
@@ -152,25 +162,80 @@ cdef class Exchange(Watcher):
         if connection is not None:
             self.use(connection, False)
         elif error == ECONNRESET or error == EPIPE:     # it stood, and was gone before we looked
-            self.lose(UnexpectedClose("Server closed connection unexpectedly"))
+            self.lose()
         elif error == ECONNREFUSED or error == ETIMEDOUT:
             self.fail(ConnectError("Connection refused (or timed out)"))
         else:
             self.fail(NetworkError(f"HTTP request failed: {strerror(error)}"))
 
     cdef object use(self, Connection connection, bint reused):
-        if self.connect_timer is not None:
-            self.connect_timer.cancel()
+        if self.limits is not None:
+            self.limits.connected()
         self.connection, connection.watcher = connection, self
         self.observer.sending()
         if self.over or self.connection is not connection:
             return
         connection.expect_head(self.options.limits)
-        self.n_sent, self.stage = 0, SEND_HEAD
+        self.out_start, self.stage = connection.c.n_sent, SEND_HEAD
         self.n_source_left = self.request.source_len
-        if self.options.transfer_ms or self.options.min_rate:
-            self.watch_the_clock()
+        if self.limits is not None:
+            self.limits.watch_traffic()
         self.send_next(reused)
+
+    # -- before its turn
+    cdef bint send_ahead(self, Connection connection) except -1:
+        """Sends the request behind those under way on `connection`; it must be without a body."""
+        self.connection, self.sent_ahead = connection, True
+        self.out_start = connection.stand_in_line(self, self.request.head)
+        return True
+
+    cdef object on_line_lost(self):
+        self.connection, self.sent_ahead = None, False
+
+    cdef bint may_send_behind(self):
+        """Whether requests may follow this one on its connection before it is answered (RFC 9112 section 9.3.2)."""
+        cdef Connection connection = self.connection
+        return (connection is not None and not self.over and connection.is_persistent and not connection.is_doomed
+                and self.stage == SEND_NOTHING and not (self.head_done and not self.keep_alive))
+
+    cdef bint withdraw(self) except -1:
+        """The request is not wanted any more, though it may have been sent. True: that has closed its connection."""
+        cdef Connection connection = self.connection
+        self.over, self.connection = True, None
+        if connection is None:
+            return False
+        if connection.watcher is self:
+            connection.close()
+            return True
+        connection.is_doomed = True     # whoever is before it gets the answer first
+        return False
+
+    cdef object take_turn(self):
+        """Its request was sent ahead: all that a request of its own would tell now, and then the answer."""
+        cdef qh_status status
+        cdef Connection connection = self.connection
+        cdef uint64_t n
+        self.stage = SEND_NOTHING
+        connection.c.request_end = self.out_start + self.n_to_send
+        self.observer.sending()
+        if self.over or self.connection is not connection:
+            return
+        connection.c.tells_sent = self.observer.wants_sent()
+        n = self.n_sent()
+        if n and connection.c.tells_sent:
+            self.observer.sent(n, self.n_to_send)
+            if self.over or self.connection is not connection:
+                return
+        if self.limits is not None:
+            self.limits.watch_traffic()
+        connection.expect_head(self.options.limits)
+        status = connection.find_head()
+        if status == QH_DONE:
+            self.on_head(connection)
+        elif qh_is_error(status):
+            self.on_failed(connection, status, 0)
+        elif connection.has_input():
+            self.on_first_bytes(connection)
 
     # -- sending
     cdef object send_next(self, bint check):
@@ -191,6 +256,7 @@ cdef class Exchange(Watcher):
             piece = self.next_block()
         # The source may have done anything, also turned the loop until all was over.
         if piece and not self.over and not self.stop_sending and self.connection is connection:
+            connection.c.tells_sent = self.stage != SEND_NOTHING or self.observer.wants_sent()
             connection.send(piece, check)
 
     def rewind(self):
@@ -230,7 +296,7 @@ cdef class Exchange(Watcher):
             self.in_source = False
         if self.over or self.stage != SEND_SOURCE:
             return None
-        if len(block) > n_wanted:
+        if <uint64_t>len(block) > n_wanted:
             self.fail(DeviceError(f"Error reading from device: it gave {len(block)} bytes, {n_wanted} were asked for"))
             return None
         if chunked:
@@ -246,10 +312,16 @@ cdef class Exchange(Watcher):
             self.stage = SEND_NOTHING
         return block
 
+    cdef uint64_t n_sent(self):
+        """Bytes of this request that were written; those behind it do not count."""
+        cdef uint64_t n = self.connection.c.n_sent
+        n = n - self.out_start if n > self.out_start else 0
+        return n if self.request.is_chunked else min(n, self.n_to_send)
+
     cdef object on_sent(self, Connection connection, size_t n):
-        self.n_sent += n
-        self.sent_ns = self.loop.c.now_ns
-        self.observer.sent(self.n_sent, 0 if self.request.is_chunked else self.n_to_send)
+        if self.stage == SEND_NOTHING and connection.c.n_sent - n >= connection.c.request_end:
+            return                      # of those behind it
+        self.observer.sent(self.n_sent(), self.n_to_send)
         if self.over or self.connection is not connection or self.stop_sending:
             return
         if connection.unsent() == 0:
@@ -258,6 +330,7 @@ cdef class Exchange(Watcher):
     cdef object on_stale(self, Connection connection):
         """The server closed it while it was idle, or sent what nobody asked for: nothing of this request was sent."""
         self.connection = None
+        self.sent_ahead = False
         connection.close()
         self.observer.lost()
         if not self.over:
@@ -319,7 +392,7 @@ cdef class Exchange(Watcher):
         self.keep_alive = keeps_alive(self.framing, connection.facts)
         self.n_announced = connection.facts.length if self.framing == QH_FRAMING_LENGTH else 0
         self.head_done = True
-        if connection.unsent() or self.stage != SEND_NOTHING:
+        if self.stage != SEND_NOTHING or connection.c.n_sent < connection.c.request_end:
             self.stop_sending, self.keep_alive = True, False
             connection.stop_sending()
         self.sink = self.observer.sink_for(connection.facts.status) or self.sink
@@ -339,7 +412,7 @@ cdef class Exchange(Watcher):
         body's events come first. False: that was the end of it."""
         if self.tell_reading() and not self.head_told:
             self.head_told = True
-            self.observer.head_received(self.block)
+            self.observer.head_received(self.block, self.connection.facts.status)
         return not self.over
 
     cdef bint tell_progress(self) except -1:
@@ -391,12 +464,12 @@ cdef class Exchange(Watcher):
         """The reader has taken something: goes on receiving if there is room."""
         if self.congested and not self.over and self.connection.more_room(self.n_announced):
             self.congested = False
-            self.watch_the_clock()      # what the reader has waited does not count
+            if self.limits is not None:
+                self.limits.watch_traffic()     # what the reader has waited does not count
             self.connection.pause(False)
 
     cdef object on_end(self, Connection connection, size_t n_surplus):
-        if n_surplus:
-            self.keep_alive = False
+        connection.n_surplus = n_surplus
         if not self.hold(QH_DONE, n_surplus, 0) and self.tell_progress():
             self.finish()
 
@@ -409,9 +482,9 @@ cdef class Exchange(Watcher):
             if not was_cut:
                 self.fail_head(status)
             elif self.answer_begun:
-                self.fail(UnexpectedClose("Server closed connection unexpectedly"))
+                self.fail(closed_unexpectedly())
             else:
-                self.lose(UnexpectedClose("Server closed connection unexpectedly"))
+                self.lose()
         elif not self.tell_head():
             return
         elif status == QH_E_SINK:
@@ -419,7 +492,7 @@ cdef class Exchange(Watcher):
         elif not self.tell_progress_before(status):
             return
         elif was_cut and self.framing == QH_FRAMING_CLOSE:
-            self.fail(UnexpectedClose("Server closed connection unexpectedly"))
+            self.fail(closed_unexpectedly())
         elif was_cut:
             self.fail(Truncated("Wrong content length"))
         else:
@@ -431,12 +504,14 @@ cdef class Exchange(Watcher):
             return self.tell_progress()
         return self.tell_head()
 
-    cdef object lose(self, error):
+    cdef object lose(self):
         """The connection went before any byte of an answer: tries again where that cannot do harm."""
         if not self.request.is_idempotent or self.n_retries == MAX_RETRIES or self.in_source:
-            self.fail(error)
+            self.fail(closed_unexpectedly())
             return
-        self.n_retries += 1
+        if not self.sent_ahead:         # then it was the answer before that ended the connection
+            self.n_retries += 1
+        self.sent_ahead = False
         if self.connection is not None:
             self.connection.close()
             self.connection = None
@@ -450,15 +525,21 @@ cdef class Exchange(Watcher):
 
     cdef object finish(self):
         cdef Connection connection = self.connection
-        cdef bint reusable = self.keep_alive and connection.n_surplus == 0
+        cdef bint reusable = self.keep_alive and not connection.is_doomed
+        if connection.n_surplus:        # an answer may be there already only where its request is
+            reusable = reusable and connection.line is not None and len(connection.line) > 0 and (
+                <Exchange>connection.line[0]).out_end() <= connection.c.n_sent
         self.leave()
-        if reusable:
+        if not reusable:
+            connection.close()
+        elif not connection.pass_on():
             connection.rest()
             self.pool.put(connection)
-        else:
-            connection.close()
         self.sink.finish()
         self.observer.ended(reusable)
+
+    cdef uint64_t out_end(self):
+        return self.out_start + self.n_to_send
 
     cdef object fail(self, error):
         self.cancel()
@@ -482,61 +563,16 @@ cdef class Exchange(Watcher):
         """Nothing more is told, and nothing that waits holds this exchange any longer."""
         self.over = True
         self.connection = self.connector = None
-        if self.connect_timer is not None:
-            self.connect_timer.cancel()
-        if self.transfer_timer is not None:
-            self.transfer_timer.cancel()
-        if self.total_timer is not None:
-            self.total_timer.cancel()
-        if self.rate_timer is not None:
-            self.rate_timer.cancel()
+        if self.limits is not None:
+            self.limits.stop()
+            self.limits = None
 
-    # -- limits of time
-    def connect_time_up(self):
-        if not self.over:
-            self.fail(ConnectError("Connection refused (or timed out)"))
-
-    def total_time_up(self):
-        if not self.over:
-            self.fail(TimeoutError(f"the request took longer than {self.options.total_ms} ms in all"))
+    # -- what the limits of time look at
+    cdef bint is_moving(self):
+        return self.connection is not None
 
     cdef uint64_t n_moved(self):
-        return self.n_sent + (self.connection.received() if self.head_done and self.connection is not None else 0)
+        return self.n_sent() + (self.connection.received() if self.head_done else 0)
 
-    def watch_the_clock(self):
-        """Starts, or starts again on another connection, the limits that look at the traffic."""
-        now = self.loop.now()
-        self.sent_ns = now
-        if self.options.transfer_ms:
-            if self.transfer_timer is not None:
-                self.transfer_timer.cancel()
-            self.transfer_timer = self.loop.call_at(now + self.options.transfer_ms * NS_PER_MS, self.transfer_time_up)
-        if self.options.min_rate and self.options.rate_ms:
-            if self.rate_timer is not None:
-                self.rate_timer.cancel()
-            self.rate_mark = self.n_moved()
-            self.rate_timer = self.loop.call_at(now + self.options.rate_ms * NS_PER_MS, self.rate_time_up)
-
-    def transfer_time_up(self):
-        """Looks, and comes back later, instead of being set anew by every byte."""
-        if self.over or self.connection is None or not self.options.transfer_ms:
-            return
-        limit_ns = self.options.transfer_ms * NS_PER_MS
-        now = self.loop.now()
-        heard = max(self.connection.last_heard(), self.sent_ns)
-        if self.congested:              # it is the reader who waits
-            heard = now
-        if now - heard >= limit_ns:
-            self.fail(TimeoutError(f"no byte came for {self.options.transfer_ms} ms"))
-        else:
-            self.transfer_timer = self.loop.call_at(heard + limit_ns, self.transfer_time_up)
-
-    def rate_time_up(self):
-        if self.over or self.connection is None or not self.options.rate_ms:
-            return
-        moved, mark = self.n_moved(), self.rate_mark
-        self.rate_mark = moved
-        if not self.congested and (moved - mark) * 1000.0 < <double>self.options.min_rate * self.options.rate_ms:
-            self.fail(TimeoutError(f"slower than {self.options.min_rate} bytes/s over {self.options.rate_ms} ms"))
-        else:
-            self.rate_timer = self.loop.call_at(self.loop.now() + self.options.rate_ms * NS_PER_MS, self.rate_time_up)
+    cdef uint64_t last_moved(self):
+        return self.connection.last_moved()

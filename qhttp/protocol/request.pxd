@@ -1,9 +1,10 @@
 cimport cython
 
-@cython.locals(byte="unsigned char", target=bytes)
 cdef str _shown(path)
+@cython.locals(byte="unsigned char", target=bytes)
 cpdef bytes check_target(path)
-cpdef bytes simple_head(bytes method, bytes target, bytes host, long long body_len)
+cpdef bytes head_tail(bytes host)
+cpdef bytes simple_head(bytes method, bytes target, bytes tail)
 @cython.locals(byte="unsigned char", data=bytes)
 cpdef check_fields(str method, fields, bint has_body)
-cpdef bytes full_head(bytes method, bytes target, int minor, fields, long long body_len)
+cpdef bytes full_head(bytes method, bytes target, int minor, fields, body_len, bint is_chunked)

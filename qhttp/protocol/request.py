@@ -3,7 +3,7 @@
 Raises ValueError that names the argument and says what is wrong with it, before anything is sent.
 """
 _TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
-IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))      # what may be sent again by itself
+IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))      # what may be sent again by itself
 
 
 def _shown(path):
@@ -31,15 +31,14 @@ def check_target(path):
     return target
 
 
-def simple_head(method, target, host, body_len):
-    """The head of get(), head() and post(), as the original sends it. `body_len` -1: no body; -2: chunked."""
-    if body_len == -1:
-        return b"%b %b HTTP/1.1\r\nConnection: Keep-Alive\r\nHost: %b\r\n\r\n" % (method, target, host)
-    if body_len == -2:
-        return (b"%b %b HTTP/1.1\r\nConnection: Keep-Alive\r\nHost: %b\r\nTransfer-Encoding: chunked\r\n\r\n"
-                % (method, target, host))
-    return (b"%b %b HTTP/1.1\r\nConnection: Keep-Alive\r\nHost: %b\r\ncontent-length: %d\r\n\r\n"
-            % (method, target, host, body_len))
+def head_tail(host):
+    """What stands behind the target in the head of a plain get() or head(), as the original sends it."""
+    return b" HTTP/1.1\r\nConnection: Keep-Alive\r\nHost: %b\r\n\r\n" % host
+
+
+def simple_head(method, target, tail):
+    """The head of a plain get() or head(); `tail` is from head_tail."""
+    return b"".join((method, b" ", target, tail))
 
 
 def check_fields(method, fields, has_body):
@@ -74,24 +73,25 @@ def check_fields(method, fields, has_body):
         raise ValueError("header has a Content-Length, but no data is given")
 
 
-def full_head(method, target, minor, fields, body_len):
-    """The head of request(): the fields as given; the body's own length replaces the first Content-Length in place.
+def full_head(method, target, minor, fields, body_len, is_chunked):
+    """Any other head: the fields as given; the body's own length replaces the first Content-Length in place.
 
-    `body_len` as in simple_head. What is given has been through check_target and check_fields.
+    `body_len` None: there is no body, or with `is_chunked` nobody knows its length. What is given has been through
+    check_target and check_fields.
     """
     lines = [b"%b %b HTTP/1.%d" % (method, target, minor)]
     length_given = False
     for name, value in fields:
         if name.lower() == "content-length":
-            if length_given or body_len == -2:
+            if length_given or is_chunked:
                 continue
             length_given = True
-            if body_len >= 0:
+            if body_len is not None:
                 value = str(body_len)
         lines.append(name.encode("ascii") + b": " + value.encode("latin-1"))
-    if body_len >= 0 and not length_given:
-        lines.append(b"content-length: %d" % body_len)
-    elif body_len == -2:
+    if is_chunked:
         lines.append(b"Transfer-Encoding: chunked")
+    elif body_len is not None and not length_given:
+        lines.append(b"content-length: %d" % body_len)
     lines.append(b"\r\n")
     return b"\r\n".join(lines)

@@ -14,7 +14,7 @@ static void test_connected(void)
     begin_world(&w, (pair){begin_connect(&address), -1}, false);
     turn_until_event(&w);
     expect_trace(&w, "connected");
-    expect(w.conn.last_heard_ns == w.loop.now_ns, "the connection was not noted as heard of");
+    expect(w.conn.last_moved_ns == w.loop.now_ns, "the connection was not noted as heard of");
     expect_n("phase", w.conn.phase, QH_PHASE_IDLE);
     expect_n("interest", w.conn.interest, QH_READABLE);
     end_world(&w);
@@ -60,7 +60,8 @@ static void test_closed(void)
     expect(w.conn.owner == &owner, "the owner was lost");
     expect(qh_loop_next_event(&w.loop, &event), "the event was lost");
     expect(!qh_loop_conn(&w.loop, event.slot, event.generation), "the event finds a connection");
-    require(qh_conn_open(&w.loop, &w.conn, fd, true) == 0, "qh_conn_open"); /* kept open: it is still good */
+    require(qh_conn_open(&w.loop, &w.conn, fd, true) == 0, "qh_conn_open");
+    w.conn.tells_sent = true; /* kept open: it is still good */
     expect_n("slot", w.conn.slot, event.slot);
     expect(!qh_loop_conn(&w.loop, event.slot, event.generation), "the event finds the next connection");
     expect(qh_loop_conn(&w.loop, w.conn.slot, w.conn.generation) == &w.conn, "the next connection is not found");
@@ -235,7 +236,7 @@ static void test_reuse(unsigned n_turns_between, const char *name, const char *t
         turn(&w, 0);
     if (n_turns_between)
         close_peer(&w);
-    qh_conn_rest(&w.conn);
+    qh_conn_rest(&w.loop, &w.conn);
     qh_conn_send(&w.loop, &w.conn, "hello", 5, true);
     expect_n("check", w.conn.check_before_send, n_turns_between > 0);
     turn(&w, 0);
@@ -279,7 +280,7 @@ static void test_pause(void)
         begin_head(&w);
         if (PAUSE_ROWS[i].in_body) {
             qh_body_init(&w.conn.body, QH_FRAMING_CLOSE, 0, &USUAL_CHUNKS, &sink);
-            qh_conn_start_body(&w.conn);
+            qh_conn_start_body(&w.loop, &w.conn);
         }
         for (int k = 0; k < 2; k++)
             expect(qh_conn_pause(&w.loop, &w.conn, true) == 0, "pausing failed");
@@ -335,7 +336,7 @@ static void test_paused_and_resumed_or_closed_between(void)
     for (int k = 0; k < 2; k++) {
         begin_world(&w, local_pair(), true);
         qh_body_init(&w.conn.body, QH_FRAMING_CLOSE, 0, &USUAL_CHUNKS, &sink);
-        qh_conn_start_body(&w.conn);
+        qh_conn_start_body(&w.loop, &w.conn);
         put(w.sockets.peer, "hello", 5);
         require(qh_conn_pause(&w.loop, &w.conn, true) == 0 && qh_conn_pause(&w.loop, &w.conn, false) == 0, "pause");
         expect(w.loop.unfinished.first == &w.conn, "it does not wait for its turn");
@@ -371,7 +372,7 @@ static void test_reset(void)
         begin_head(&w);
         if (RESET_ROWS[i].framing != QH_FRAMING_NONE) {
             qh_body_init(&w.conn.body, RESET_ROWS[i].framing, 9, &USUAL_CHUNKS, &sink);
-            qh_conn_start_body(&w.conn);
+            qh_conn_start_body(&w.loop, &w.conn);
         }
         put(w.sockets.peer, RESET_ROWS[i].before, strlen(RESET_ROWS[i].before));
         if (RESET_ROWS[i].before[0])
@@ -393,7 +394,7 @@ static void test_disk_full(void)
     begin_world(&w, local_pair(), true);
     qh_sink_init_descriptor(&sink, fd, 0);
     qh_body_init(&w.conn.body, QH_FRAMING_LENGTH, 9, &USUAL_CHUNKS, &sink);
-    qh_conn_start_body(&w.conn);
+    qh_conn_start_body(&w.loop, &w.conn);
     put(w.sockets.peer, "hello", 5);
     turn(&w, 0);
     expect_trace(&w, "failed:E_SINK:disk_full");
@@ -408,11 +409,11 @@ static void test_surplus(void)
     row("conn_body_bytes_behind_chunks_counted");
     begin_world(&w, local_pair(), true);
     qh_body_init(&w.conn.body, QH_FRAMING_CHUNKED, 0, &USUAL_CHUNKS, &sink);
-    qh_conn_start_body(&w.conn);
+    qh_conn_start_body(&w.loop, &w.conn);
     put(w.sockets.peer, CHUNKS "evil", sizeof CHUNKS - 1 + 4);
     turn(&w, 0);
     expect_trace(&w, "end+4");
-    expect(w.conn.last_heard_ns == w.loop.now_ns && w.conn.drained, "the receive was not noted");
+    expect(w.conn.last_moved_ns == w.loop.now_ns && w.conn.drained, "the receive was not noted");
     end_world(&w);
 }
 

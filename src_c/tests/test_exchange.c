@@ -57,7 +57,7 @@ typedef struct exchange {
 static void end_with(exchange *x, qh_status status)
 {
     x->end = status == QH_DONE ? "end" : status_name(status);
-    qh_conn_rest(&x->world.conn);
+    qh_conn_rest(&x->world.loop, &x->world.conn);
 }
 
 static void take_body(exchange *x, char *data, size_t len)
@@ -69,7 +69,7 @@ static void take_body(exchange *x, char *data, size_t len)
     while ((status = qh_body_feed(&x->world.conn.body, data, len, &used)) == QH_FULL)
         x->sink.cap += 4;
     if (status == QH_AGAIN)
-        qh_conn_start_body(&x->world.conn);
+        qh_conn_start_body(&x->world.loop, &x->world.conn);
     else
         end_with(x, status);
 }
@@ -86,8 +86,8 @@ static void take_head(exchange *x, char *data, size_t head_len, size_t n)
             end_with(x, status);
         if (status != QH_DONE)
             return;
-        data = conn->head;
-        n = conn->head_len;
+        data = conn->input + conn->input_at;
+        n = conn->input_len - conn->input_at;
     }
     take_body(x, data + head_len, n - head_len);
 }
@@ -105,7 +105,7 @@ static void take(exchange *x, const qh_event *event)
         break;
     case QH_EVENT_FULL:
         x->sink.cap += 4;
-        qh_conn_start_body(&x->world.conn);
+        qh_conn_start_body(&x->world.loop, &x->world.conn);
         break;
     case QH_EVENT_END:
         end_with(x, QH_DONE);

@@ -119,7 +119,7 @@ static void body_comes(world *w)
 {
     static qh_sink sink = {.kind = QH_SINK_NOTHING};
     qh_body_init(&w->conn.body, QH_FRAMING_LENGTH, 9, &USUAL_CHUNKS, &sink);
-    qh_conn_start_body(&w->conn);
+    qh_conn_start_body(&w->loop, &w->conn);
     put(w->sockets.peer, "hello", 5);
     turns(w);
 }
@@ -294,9 +294,9 @@ static void test_budget(void)
     row("faults_endless_body_budget_spent_others_served_and_no_waiting");
     begin_world(&w, local_pair(), true);
     require(qh_conn_open(&w.loop, &other, both.ours, true) == 0, "qh_conn_open");
-    qh_conn_expect_head(&other, &USUAL_HEAD);
+    qh_conn_expect_head(&w.loop, &other, &USUAL_HEAD);
     qh_body_init(&w.conn.body, QH_FRAMING_CLOSE, 0, &USUAL_CHUNKS, &sink);
-    qh_conn_start_body(&w.conn);
+    qh_conn_start_body(&w.loop, &w.conn);
     endless_fds[0] = w.conn.fd;
 
     put(w.sockets.peer, "x", 1);
@@ -343,7 +343,7 @@ static void test_budget_many(void)
         both[i] = local_pair();
         require(qh_conn_open(&w.loop, &others[i], both[i].ours, true) == 0, "qh_conn_open");
         qh_body_init(&others[i].body, QH_FRAMING_LENGTH, INT64_MAX, &USUAL_CHUNKS, &sink);
-        qh_conn_start_body(&others[i]);
+        qh_conn_start_body(&w.loop, &others[i]);
         require(qh_conn_pause(&w.loop, &others[i], false) == 0, "qh_conn_pause"); /* as if resumed just now */
         endless_fds[i] = others[i].fd;
     }

@@ -34,7 +34,8 @@ static void begin_crowd(crowd *c, size_t n)
     for (size_t i = 0; i < c->n; i++) {
         c->sockets[i] = local_pair();
         require(qh_conn_open(&c->loop, &c->conns[i], c->sockets[i].ours, true) == 0, "qh_conn_open");
-        qh_conn_expect_head(&c->conns[i], &USUAL_HEAD);
+        c->conns[i].tells_sent = true;
+        qh_conn_expect_head(&c->loop, &c->conns[i], &USUAL_HEAD);
     }
 }
 

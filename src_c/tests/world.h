@@ -25,6 +25,7 @@ static inline void begin_world(world *w, pair sockets, bool connected)
     w->sockets = sockets;
     require(qh_loop_open(&w->loop) == 0, "qh_loop_open");
     require(qh_conn_open(&w->loop, &w->conn, sockets.ours, connected) == 0, "qh_conn_open");
+    w->conn.tells_sent = true;
 }
 
 static inline void close_peer(world *w)
@@ -130,7 +131,7 @@ static inline void expect_trace(world *w, const char *want)
     w->trace[0] = '\0';
 }
 
-static inline void begin_head(world *w) { qh_conn_expect_head(&w->conn, &USUAL_HEAD); }
+static inline void begin_head(world *w) { qh_conn_expect_head(&w->loop, &w->conn, &USUAL_HEAD); }
 
 static inline uint64_t now_ns(void)
 {

@@ -1,0 +1,82 @@
+"""What a caller may pass to the Qt face: hosts, ports, amounts, bodies, devices. Each check gives the value to work with, or a
+TypeError or ValueError that names the argument.
+"""
+from __future__ import annotations
+
+import warnings
+from codecs import StreamWriter
+
+TYPE_CHECKING = False       # as the typing module has it, without importing that
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def checked_host(hostname: str) -> str:
+    """The name as it goes on the wire, or the address without brackets; "" is let pass, and not found later."""
+    if not isinstance(hostname, str):
+        raise TypeError(f"hostname must be str, not {type(hostname).__name__}")
+    name = str.__str__(hostname)
+    bracketed = name.startswith("[") and name.endswith("]")     # an IPv6 address as it stands in a URL
+    if bracketed or ":" in name:
+        from qhttp.engine.resolver import literal_address
+        name = name[1:-1] if bracketed else name
+        if literal_address(name, 0) is None or ":" not in name:
+            raise ValueError(f"hostname must be a name or an address alone, not {hostname[:80]!r}")
+        return name
+    if not name.isascii():
+        try:
+            name = name.encode("idna").decode("ascii")
+        except UnicodeError as error:
+            raise ValueError(f"hostname has no form for the wire: {hostname[:80]!a}: {error}") from None
+    if any(c <= " " or c == "\x7f" or c in "/?#@\\[]%:" for c in name):
+        raise ValueError(f"hostname must be a name or an address alone, not {hostname[:80]!r}")
+    labels = name.removesuffix(".").split(".")
+    if name and (len(name) > 254 or not all(0 < len(label) < 64 for label in labels)):
+        raise ValueError(f"hostname has an empty label, or one that is too long: {hostname[:80]!r}")
+    return name
+
+
+def checked_port(port: int) -> int:
+    if isinstance(port, bool) or not isinstance(port, int):
+        raise TypeError(f"port must be int, not {type(port).__name__}")
+    if not 0 <= port <= 65535:
+        raise ValueError(f"port must be from 0 to 65535, not {port}")
+    return port
+
+
+ENDLESS = 10**12        # milliseconds, or bytes: as good as no limit, and safe to calculate with
+
+
+def checked_amount(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be int, not {type(value).__name__}")
+    if not 0 <= value < 2**53:
+        raise ValueError(f"{name} must be from 0 to 2**53 - 1, not {value}")
+    return min(value, ENDLESS)
+
+
+def checked_data(data: Any) -> Any:
+    """A body: bytes-like (copied where it could change), or a device with read()."""
+    if data is None or type(data) is bytes:
+        return data
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return bytes(memoryview(data))
+    if callable(getattr(data, "read", None)):
+        if hasattr(data, "encoding"):
+            raise TypeError("data must be a binary file, this one gives text")
+        return data
+    raise TypeError(f"data must be bytes or have a read(n) method, not {type(data).__name__}")
+
+
+def checked_destination(to: Any) -> Any:
+    if to is None:
+        return None
+    if hasattr(to, "encoding") or isinstance(to, (type, StreamWriter)) or not callable(getattr(to, "write", None)):
+        raise TypeError(f"to must be a binary file or have a write(bytes) method, not {type(to).__name__}")
+    return to
+
+
+def root_for_empty(method: str) -> bytes:
+    """The target for an empty path, with Qt's warning. To be called by compiled code, which has no frame of its own."""
+    warnings.warn(f"QHttp: empty path requested is invalid -- using '/' ({method})", stacklevel=2)
+    return b"/"
