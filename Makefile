@@ -43,8 +43,11 @@ test-all:
 	tools/each_python.sh $(MAKE) --no-print-directory test
 
 bench: build servers
-	$(PIP) install --group bench
+	@tools/debian_packages.sh curl=curl aria2c=aria2 wrk=wrk
+	-$(PIP) install --group bench
 	$(BIN)/python -m bench.compare $(if $(W),--workload $(W))
+	$(if $(W),,$(BIN)/python -m bench.imports)
+	$(if $(W),,$(BIN)/python -m bench.scaling)
 
 check: build
 	$(PIP) install --group check

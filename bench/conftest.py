@@ -10,8 +10,8 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))       # behind everything: an installed qhttp is preferred
 
-from bench.build_c import build  # noqa: E402
-from bench.servers import c_server  # noqa: E402
+from bench.build_c import build
+from bench.servers import c_server
 
 
 @pytest.fixture(scope="session")

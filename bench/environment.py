@@ -8,16 +8,27 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from pathlib import Path
 
 from bench.nginx import find_nginx
 from bench.private_network import congestion_control
 
+PACKAGES = (
+    "qhttp", "httptools", "pycurl", "urllib3", "requests", "httpx", "httpcore", "h11", "aiohttp", "uvloop", "pyreqwest",
+    "primp", "curl_cffi",
+)  # fmt: skip
+ROOT = Path(__file__).parent.parent
+
 
 def _package_version(name: str) -> str:
     try:
-        return importlib.metadata.version(name)
+        version = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         pass
+    else:
+        if name == "urllib3" and importlib.import_module(name).__version__ != version:
+            return f"{version} REPLACED BY ANOTHER PACKAGE"  # some packages put themselves in its place
+        return version
     try:  # built in place and not installed
         return str(getattr(importlib.import_module(name), "__version__", "unknown version"))
     except ImportError:
@@ -43,7 +54,10 @@ def _cpu_model() -> str:
 
 def describe() -> dict[str, str]:
     """Names and values, all text."""
-    versions = {name: _package_version(name) for name in ("qhttp", "httptools", "pycurl", "urllib3")}
+    versions = {name: _package_version(name) for name in PACKAGES}
+    commit = _first_line("git", "-C", str(ROOT), "describe", "--always", "--dirty")
+    if commit and " " not in commit:  # else it is no checkout, or there is no git
+        versions["qhttp"] += f" ({commit})"
     if versions["pycurl"] != "not installed":
         versions["libcurl"] = str(importlib.import_module("pycurl").version)
     nginx = find_nginx()
@@ -56,6 +70,8 @@ def describe() -> dict[str, str]:
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         **versions,
         "nginx": _first_line(nginx, "-v") if nginx else "not installed",
+        "curl": _first_line("curl", "-q", "--version"),
+        "aria2c": _first_line("aria2c", "--version"),
         "wrk": _first_line("wrk", "-v"),
         "compiler": _first_line(*os.environ.get("CC", "cc").split(), "--version"),
     }

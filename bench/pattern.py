@@ -7,6 +7,7 @@ a gigabyte is a comparison with one prepared block instead of a hash.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 PERIOD = 251
 BLOCK = bytes(range(PERIOD)) * 4096
@@ -23,6 +24,18 @@ def write_pattern_file(path: str | os.PathLike[str], n_bytes: int) -> None:
     with open(path, "wb", buffering=0) as file:
         while left > 0:
             left -= file.write(BLOCK[:left])
+
+
+def is_pattern(body: Any, n_bytes: int) -> bool:
+    """True when the bytes-like body is exactly the first `n_bytes` of the pattern; copies a block at a time and never all."""
+    with memoryview(body) as view:
+        if view.nbytes != n_bytes:
+            return False
+        step = len(BLOCK)
+        return all(
+            bytes(view[start : start + step]) == BLOCK[: min(step, n_bytes - start)]
+            for start in range(0, n_bytes, step)
+        )
 
 
 def is_pattern_file(path: str | os.PathLike[str], n_bytes: int) -> bool:

@@ -1,63 +1,92 @@
-"""From the outcomes of the rounds to a Markdown table: medians, and ratios to the C program."""
+"""From the outcomes of the rounds to a Markdown table: medians, and ratios to the floor; and the file they are kept in."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from statistics import median
 
 from bench.contenders.runner import Outcome
-from bench.workloads import FLOOR, Workload
+from bench.workloads import GIB, Workload
 
-GIB = 1 << 30
+RESULTS = Path(__file__).parent / "results"
 
 
 def _cpu_per_unit(workload: Workload, outcomes: Sequence[Outcome]) -> float | None:
     """Median of CPU us a request, or of CPU s a GiB."""
-    known = [(o.cpu_s, o.n_requests) for o in outcomes if o.cpu_s is not None]
+    known = [(o.cpu_s, o.n_requests, o.body_len) for o in outcomes if o.cpu_s is not None]
     if not known:
         return None
-    if workload.to_file:
-        return median(cpu_s / (workload.body_len * n / GIB) for cpu_s, n in known)
-    return median(cpu_s / n * 1e6 for cpu_s, n in known)
+    if workload.kind == "bytes":
+        return median(cpu_s / (body_len * n / GIB) for cpu_s, n, body_len in known)
+    return median(cpu_s / n * 1e6 for cpu_s, n, _ in known)
 
 
-def _rate(workload: Workload, outcomes: Sequence[Outcome]) -> float:
-    """Median of requests a second, or of MiB a second."""
-    scale = workload.body_len / (1 << 20) if workload.to_file else 1
-    return median(o.n_requests * scale / o.wall_s for o in outcomes)
+def _rate(workload: Workload, outcomes: Sequence[Outcome]) -> float | None:
+    """Median of requests a second, or of GB (1e9 bytes) a second."""
+    if not outcomes:
+        return None
+    if workload.kind == "bytes":
+        return median(o.n_requests * o.body_len / 1e9 / o.wall_s for o in outcomes)
+    return median(o.n_requests / o.wall_s for o in outcomes)
+
+
+def _peak_mib(outcomes: Sequence[Outcome]) -> float | None:
+    peaks = [o.peak_rss_kib for o in outcomes if o.peak_rss_kib is not None]
+    return max(peaks) / 1024 if peaks else None
 
 
 def _text(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
 
-def _ratio(value: float | None, floor: float | None) -> str:
-    return "-" if value is None or not floor else f"{value / floor:.2f}x"
+def _over(value: float | None, floor: float | None) -> float | None:
+    return None if value is None or not floor else value / floor
 
 
-def table(
-    workload: Workload,
-    outcomes: Mapping[str, Sequence[Outcome]],
-    failures: Mapping[str, str],
-) -> str:
+def summarize(workload: Workload, outcomes: Mapping[str, Sequence[Outcome]]) -> dict[str, dict[str, float | None]]:
+    """Medians and ratios of each contender that has outcomes."""
+    floor = outcomes.get(workload.floor, ())
+    floor_cpu, floor_rate = _cpu_per_unit(workload, floor), _rate(workload, floor)
+    summary = {}
+    for name, runs in outcomes.items():
+        if runs:
+            cpu, rate = _cpu_per_unit(workload, runs), _rate(workload, runs)
+            summary[name] = {
+                "cpu_per_unit": cpu, "cpu_to_floor": _over(cpu, floor_cpu),
+                "rate": rate, "rate_to_floor": _over(rate, floor_rate), "peak_mib": _peak_mib(runs),
+            }  # fmt: skip
+    return summary
+
+
+def table(workload: Workload, outcomes: Mapping[str, Sequence[Outcome]], failures: Mapping[str, str]) -> str:
     """The table of one workload; a contender that failed is shown with its reason and without a number."""
-    floor = outcomes.get(FLOOR, ())
-    floor_cpu = _cpu_per_unit(workload, floor) if floor else None
-    floor_rate = _rate(workload, floor) if floor else None
-    cpu_unit, rate_unit = ("CPU s/GiB", "MiB/s") if workload.to_file else ("CPU us/request", "requests/s")
+    summary = summarize(workload, {name: runs for name, runs in outcomes.items() if name not in failures})
+    form = ",.2f" if workload.kind == "bytes" else ",.0f"
+    unit = workload.unit.replace("cpu", "CPU")
     lines = [
-        f"| contender | {cpu_unit} | to C | {rate_unit} | to C | peak MiB |",
-        "|---|---:|---:|---:|---:|---:|",
+        f"| contender | | {unit} | to floor | {workload.rate_unit} | to floor | peak MiB |",
+        "|---|---|---:|---:|---:|---:|---:|",
     ]
     for name in workload.contenders:
+        start = f"| {name} | {workload.label(name)} |"
         if name in failures:
-            lines.append(f"| {name} | no number: {failures[name]} | | | | |")
+            lines.append(f"{start} no number: {failures[name]} | | | | |")
             continue
-        cpu, rate = _cpu_per_unit(workload, outcomes[name]), _rate(workload, outcomes[name])
-        peaks = [o.peak_rss_kib for o in outcomes[name] if o.peak_rss_kib is not None]
+        row = summary[name]
         lines.append(
-            f"| {name} | {_text(cpu, '.2f')} | {_ratio(cpu, floor_cpu)} "
-            f"| {rate:,.0f} | {_ratio(rate, floor_rate)} "
-            f"| {_text(max(peaks) / 1024 if peaks else None, '.0f')} |"
+            f"{start} {_text(row['cpu_per_unit'], '.3f')} | {_text(row['cpu_to_floor'], '.2f')}x "
+            f"| {_text(row['rate'], form)} | {_text(row['rate_to_floor'], '.2f')}x | {_text(row['peak_mib'], '.0f')} |"
         )
     return "\n".join(lines)
+
+
+def save(what: str, about: Mapping[str, str], content: Mapping[str, object]) -> Path:
+    """Write results/WHAT-DATE.json, or write it anew; gives the file."""
+    RESULTS.mkdir(exist_ok=True)
+    file = RESULTS / f"{what}-{about['date'].replace(':', '').replace('+0000', 'Z')}.json"
+    unfinished = file.with_suffix(".tmp")
+    unfinished.write_text(json.dumps({"environment": about, **content}, indent=1) + "\n")
+    unfinished.replace(file)  # never half a file
+    return file

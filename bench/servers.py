@@ -1,4 +1,4 @@
-"""Start and end the benchmarks' C server.
+"""Start and end the benchmarks' C server, and choose the CPUs.
 
 It ends by itself when its stdin closes, so even a killed benchmark leaves nothing behind.
 """
@@ -6,9 +6,16 @@ It ends by itself when its stdin closes, so even a killed benchmark leaves nothi
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+
+
+def two_cpus() -> tuple[int | None, int | None]:
+    """(server, client), or nothing to pin to on a single CPU."""
+    cpus = sorted(os.sched_getaffinity(0))
+    return (cpus[-1], cpus[0]) if len(cpus) > 1 else (None, None)
 
 
 @contextlib.contextmanager

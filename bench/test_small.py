@@ -1,27 +1,36 @@
-"""qhttp beside urllib3 with pytest-benchmark, in about half a minute: a look, not a measurement.
+"""qhttp beside urllib3 with pytest-benchmark, in about a quarter of a minute: a look, not a measurement.
 
 Both run in this one process, unpinned, and what is shown is wall time; `python -m bench.compare`
-measures properly. Every body is compared with what was asked for, by the contender itself.
+measures properly. Every body is compared with what was asked for, by the contender itself; the file, by the test.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.contenders.runner import Job
+from bench.pattern import is_pattern_file
 
 KIB, MIB = 1 << 10, 1 << 20
 Fetch = Callable[[Job], int]
 
 
 @pytest.fixture(params=["qhttp_face", "urllib3_threads"])
-def fetch(request: pytest.FixtureRequest) -> Fetch:
+def contender(request: pytest.FixtureRequest) -> ModuleType:
+    """The clients, one after the other."""
+    return importlib.import_module(f"bench.contenders.{request.param}")
+
+
+@pytest.fixture
+def fetch(contender: ModuleType) -> Fetch:
     """A contender's function that makes the requests of a job and returns how many were right."""
-    fetch: Fetch = importlib.import_module(f"bench.contenders.{request.param}").requests
+    fetch: Fetch = contender.requests
     return fetch
 
 
@@ -41,6 +50,13 @@ def test_many_connections(benchmark: BenchmarkFixture, fetch: Fetch, server_port
 def test_big_body(benchmark: BenchmarkFixture, fetch: Fetch, server_port: int) -> None:
     job = Job(server_port, f"/b/{16 * MIB}", 16 * MIB)
     assert benchmark(fetch, job) == 1
+
+
+@pytest.mark.benchmark(group="one body of 16 MiB to a file")
+def test_big_file(benchmark: BenchmarkFixture, contender: ModuleType, server_port: int, tmp_path: Path) -> None:
+    job = Job(server_port, f"/b/{16 * MIB}", 16 * MIB, target=str(tmp_path / "body"))
+    benchmark(contender.to_file, job)
+    assert is_pattern_file(job.target, job.body_len)
 
 
 @pytest.mark.benchmark(group="one body of 1 MiB in chunks of 1000 bytes")

@@ -9,6 +9,8 @@ Nothing here knows HTTP's rules: which framing, which status, which error it is,
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
+from qhttp._fifo cimport Fifo
+
 
 cdef extern from "qh_status.h" nogil:
     ctypedef enum qh_status:
@@ -201,7 +203,7 @@ cdef class Loop:
     cdef qh_loop c
     cdef unsigned long thread           # the only one that may call
     cdef unsigned int n_forks           # at birth: another number now means that this is a child process
-    cdef object deferred                # deque of Task, for the next turn
+    cdef Fifo deferred                  # of Task, for the next turn
     cdef list timers                    # heap of (when_ns, number, Timer)
     cdef uint64_t n_timers              # made so far: the tie-breaker
     cdef Py_ssize_t n_cancelled         # about how many of them are cancelled
@@ -279,4 +281,5 @@ cdef class Connection:
 
 
 cdef Loop current_loop()
+cdef bytes joined(bytes a, bytes b, bytes c)
 cdef int adopt_descriptor(Loop loop, Connection connection, int fd, bint connected) except -1

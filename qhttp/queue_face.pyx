@@ -72,7 +72,7 @@ cdef class QueueFace(RequestQueue):
         a request nothing happens; the connection stays.
         """
         self.loop.check()
-        if self.entries:
+        if self.entries.n():
             self.fail(ABORTED, "Request aborted")
 
     def clearPendingRequests(self):
@@ -82,16 +82,16 @@ cdef class QueueFace(RequestQueue):
 
     def hasPendingRequests(self):
         """Whether requests wait behind the current one: bool (Qt: QHttp::hasPendingRequests)."""
-        return len(self.entries) > 1
+        return self.entries.n() > 1
 
     def currentId(self):
         """The id of the current request, 0 where there is none: int (Qt: QHttp::currentId)."""
-        return (<Entry>self.entries[0]).id if self.entries else 0
+        return (<Entry>self.entries.item(0)).id if self.entries.n() else 0
 
     def currentRequest(self):
         """The QHttpRequestHeader of the current request; an invalid one for setHost, close and when idle
         (Qt: QHttp::currentRequest)."""
-        cdef Entry entry = self.entries[0] if self.entries else None
+        cdef Entry entry = self.entries.item(0) if self.entries.n() else None
         if entry is None or entry.kind < GET:
             return QHttpRequestHeader()
         if entry.details is not None and entry.details.header is not None:
@@ -104,14 +104,14 @@ cdef class QueueFace(RequestQueue):
 
     def currentSourceDevice(self):
         """The device that the current request's body comes from, or None (Qt: QHttp::currentSourceDevice)."""
-        cdef Entry entry = self.entries[0] if self.entries else None
+        cdef Entry entry = self.entries.item(0) if self.entries.n() else None
         if entry is None or entry.details is None or isinstance(entry.details.data, bytes):
             return None
         return entry.details.data
 
     def currentDestinationDevice(self):
         """The device that the current answer's body goes to, or None (Qt: QHttp::currentDestinationDevice)."""
-        cdef Entry entry = self.entries[0] if self.entries else None
+        cdef Entry entry = self.entries.item(0) if self.entries.n() else None
         return entry.details.to if entry is not None and entry.details is not None else None
 
     def lastResponse(self):

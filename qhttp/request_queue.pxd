@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t, uint16_t, uint64_t
 
 from qhttp._core cimport Connection, Loop, Sink
+from qhttp._fifo cimport Fifo
 from qhttp._signal cimport Signal
 from qhttp._sinks cimport Memory
 from qhttp.engine.exchange cimport Exchange, Observer, Request
@@ -59,7 +60,7 @@ cdef class RequestQueue(Observer):
     cdef Pool pool
     cdef Options options
     cdef Memory memory          # unread bytes of the current, or last, answer
-    cdef object entries         # deque of Entry, the current one first
+    cdef Fifo entries           # of Entry, the current one first
     cdef Entry running          # the entry that was started and is not finished; None in between
     cdef Exchange exchange      # of the running entry
     cdef bint finishing         # requestFinished(id, False) of the running entry has been, or is being, emitted
@@ -92,6 +93,7 @@ cdef class RequestQueue(Observer):
     cdef object fail(self, int error, str text)
     cdef object close_after_failure(self)
     cdef object current_response(self)
+    cdef Exchange make_exchange(self, Request request, Sink sink)
     cdef object look_ahead(self)
     cdef object drop_behind(self, Py_ssize_t n_kept)
     cdef object delete(self)

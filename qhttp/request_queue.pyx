@@ -12,6 +12,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 
 from qhttp._core cimport Connection, Loop, Sink, current_loop
+from qhttp._fifo cimport Fifo
 from qhttp._signal cimport Signal
 from qhttp._sinks cimport Memory
 from qhttp.engine.exchange cimport Exchange, Observer, Request
@@ -19,8 +20,6 @@ from qhttp.engine.pool cimport Pool
 from qhttp.engine.time_limits cimport Options
 from qhttp.header_base cimport received_header
 from qhttp.protocol.request cimport full_head, head_tail, simple_head
-
-from _collections import deque
 
 from qhttp._sinks import make_sink
 from qhttp.errors import DeviceError, RequestError
@@ -36,7 +35,9 @@ cdef extern from "Python.h":
 cdef tuple STATES = tuple(State)
 cdef str NO_ERROR_TEXT = "Unknown error"        # what the original says when there is none
 cdef int64_t last_id = 0                        # one counter for all objects of the process
-cdef dict METHODS = {GET: b"GET", HEAD: b"HEAD", POST: b"POST"}
+cdef tuple METHODS = (None, None, b"GET", b"HEAD", b"POST")        # by kind
+cdef bytes GET_ = b"GET "
+cdef bytes HEAD_ = b"HEAD "
 
 
 @cython.freelist(64)
@@ -70,7 +71,7 @@ cdef class RequestQueue(Observer):
         self.pool = Pool(1, self)
         self.options = Options()
         self.memory = Memory()
-        self.entries = deque()
+        self.entries = Fifo.__new__(Fifo)
         self.error_text = NO_ERROR_TEXT
         self.depth = 1
 
@@ -128,15 +129,15 @@ cdef class RequestQueue(Observer):
         else:
             PyObject_GC_UnTrack(entry)      # nothing in it can lead back to it: the collector need not look at a million of them
         self.entries.append(entry)
-        if len(self.entries) == 1:
+        if self.entries.n() == 1:
             self.loop.keep(self)
             self.loop.schedule(self)
-        elif self.depth > 1 and self.exchange is not None and len(self.entries) <= self.depth:
+        elif self.depth > 1 and self.exchange is not None and self.entries.n() <= self.depth:
             self.look_ahead()
         return entry.id
 
     cdef bint is_pending(self):
-        return self.scheduled or bool(self.entries)
+        return self.scheduled or self.entries.n() > 0
 
     cdef bint is_blocked(self):
         return ((self.telling is not None and self.telling is self.running)
@@ -165,11 +166,11 @@ cdef class RequestQueue(Observer):
             return
         self.in_pump = True
         try:
-            while self.entries and self.running is None and not self.failing and self.loop.error is None:
-                self.start(self.entries[0])
+            while self.entries.n() and self.running is None and not self.failing and self.loop.error is None:
+                self.start(self.entries.item(0))
         finally:
             self.in_pump = False
-        if self.entries and self.running is None:       # a slot has raised: run() tells, and comes back
+        if self.entries.n() and self.running is None:       # a slot has raised: run() tells, and comes back
             self.loop.schedule(self)
 
     cdef object start(self, Entry entry):
@@ -219,7 +220,7 @@ cdef class RequestQueue(Observer):
                 self.telling = outer
             if self.running is not entry:
                 return                  # a device's own code has aborted
-            exchange = Exchange(self.loop, self.pool, self.key, self.host, self.port, request, sink, self, self.options)
+            exchange = self.make_exchange(request, sink)
         entry.began = True
         entry.ahead = None
         self.exchange = exchange
@@ -227,21 +228,28 @@ cdef class RequestQueue(Observer):
         if self.depth > 1 and self.exchange is exchange and entry.may_go_ahead():
             self.look_ahead()
 
+    cdef Exchange make_exchange(self, Request request, Sink sink):
+        cdef Exchange exchange = Exchange.__new__(Exchange)
+        exchange.loop, exchange.pool, exchange.key, exchange.host, exchange.port = (
+            self.loop, self.pool, self.key, self.host, self.port)
+        exchange.sink, exchange.observer, exchange.options = sink, self, self.options
+        exchange.carry(request)
+        return exchange
+
     cdef object look_ahead(self):
         """Sends what may be sent before its turn behind the current request."""
         cdef Exchange exchange = self.exchange
         cdef Connection connection = exchange.connection
         cdef Entry entry
-        cdef Py_ssize_t i, n = min(<Py_ssize_t>self.depth, len(self.entries))
+        cdef Py_ssize_t i, n = min(<Py_ssize_t>self.depth, self.entries.n())
         if self.running is None or not self.running.may_go_ahead() or not exchange.may_send_behind():
             return
         for i in range(1 + connection.n_in_line(), n):
-            entry = self.entries[i]
+            entry = self.entries.item(i)
             if not entry.may_go_ahead():
                 return
             if entry.ahead is None:
-                entry.ahead = Exchange(self.loop, self.pool, self.key, self.host, self.port, self.make_request(entry),
-                                       self.memory, self, self.options)
+                entry.ahead = self.make_exchange(self.make_request(entry), self.memory)
             entry.ahead.send_ahead(connection)
 
     cdef Request make_request(self, Entry entry):
@@ -250,7 +258,7 @@ cdef class RequestQueue(Observer):
         cdef bint has_body = False
         if details is None:
             request.is_head, request.is_idempotent = entry.kind == HEAD, True
-            request.head = simple_head(<bytes>METHODS[entry.kind], entry.target, self.head_tail)
+            request.head = simple_head(HEAD_ if request.is_head else GET_, entry.target, self.head_tail)
             return request
         if details.data is not None:
             has_body = True
@@ -292,8 +300,8 @@ cdef class RequestQueue(Observer):
             return                      # aborted in that slot
         self.finishing = False
         self.running = None
-        self.entries.popleft()
-        if self.entries:
+        self.entries.take_first()
+        if self.entries.n():
             self.pump()
         else:
             self.loop.let_go(self)
@@ -302,7 +310,7 @@ cdef class RequestQueue(Observer):
 
     cdef object fail(self, int error, str text):
         """Ends the batch: the first entry fails, the others vanish without a signal, and the connection is closed."""
-        cdef Entry entry = self.entries[0]
+        cdef Entry entry = self.entries.item(0)
         if self.failing:
             return                      # abort() inside requestFinished(id, True)
         self.failing = True
@@ -422,15 +430,15 @@ cdef class RequestQueue(Observer):
         """Drops the entries behind the first so many. One that was sent before its turn costs the connection."""
         cdef Entry entry
         cdef bint closed = False
-        while len(self.entries) > n_kept:
-            entry = self.entries.pop()
+        while self.entries.n() > n_kept:
+            entry = self.entries.take_last()
             if entry.ahead is not None:
                 closed = entry.ahead.withdraw() or closed
         if closed:
             self.connection_lost(None)
 
     cdef object delete(self):
-        if self.entries:
+        if self.entries.n():
             self.fail(ABORTED, "Request aborted")
         elif self.pool.close():
             self.set_state(CLOSING)

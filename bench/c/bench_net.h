@@ -121,6 +121,21 @@ static inline size_t checked_head(const char *buf, size_t len, uint64_t expected
     return 0;
 }
 
+/* Receive until the head is complete; gives its length, and in *len how many bytes are in buf in all. */
+static inline size_t receive_head(int fd, char *buf, size_t cap, uint64_t expected_body_len, size_t *len)
+{
+    size_t head_len = 0;
+    *len = 0;
+    while (head_len == 0) {
+        ssize_t n = recv(fd, buf + *len, cap - *len, 0);
+        if (n <= 0)
+            die("the connection ended before the answer");
+        *len += (size_t)n;
+        head_len = checked_head(buf, *len, expected_body_len);
+    }
+    return head_len;
+}
+
 static inline double wall_now_s(void)
 {
     struct timespec t;

@@ -1,4 +1,4 @@
-"""qhttp through its Qt face: an object for each connection, all on one loop, signals into slots."""
+"""qhttp through its Qt face, every body read and compared: an object for each connection, one loop, signals into slots."""
 
 from __future__ import annotations
 
@@ -38,8 +38,7 @@ class Lane:
 
 def requests(job: Job) -> int:
     """All lanes share this thread's loop."""
-    share, more = divmod(job.n_requests, job.n_connections)
-    lanes = [Lane(job, share + (i < more)) for i in range(job.n_connections)]
+    lanes = [Lane(job, share) for share in job.shares()]
     qhttp.run()
     return sum(lane.n_right for lane in lanes)
 

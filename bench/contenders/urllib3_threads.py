@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
-import urllib3
-
-from bench.contenders.runner import Job, WrongAnswer, run
+from bench.contenders.runner import Job, check_big, check_small, check_status, needed, run
 from bench.pattern import pattern
+
+urllib3: Any = needed("urllib3")
 
 STREAM_LEN = 1 << 20
 
@@ -19,31 +20,47 @@ def requests(job: Job) -> int:
     def fetch(n_requests: int) -> int:
         for _ in range(n_requests):
             answer = pool.request("GET", job.path)
-            if answer.status != 200 or answer.data != expected:
-                raise WrongAnswer(f"status {answer.status}, {len(answer.data)} bytes")
+            check_small(answer.status, answer.data, expected)
         return n_requests
 
-    share, more = divmod(job.n_requests, job.n_connections)
-    shares = [share + (i < more) for i in range(job.n_connections)]
     with urllib3.HTTPConnectionPool("127.0.0.1", job.port, maxsize=job.n_connections) as pool:
         if job.n_connections == 1:
             return fetch(job.n_requests)
         with ThreadPoolExecutor(job.n_connections) as threads:
-            return sum(threads.map(fetch, shares))
+            return sum(threads.map(fetch, job.shares()))
+
+
+def stream(job: Job) -> int:
+    """In pieces of 1 MiB, or in chunks as they come."""
+    with (
+        urllib3.HTTPConnectionPool("127.0.0.1", job.port) as pool,
+        pool.request("GET", job.path, preload_content=False) as answer,
+    ):
+        check_status(answer.status)
+        return sum(map(len, answer.stream(STREAM_LEN)))
+
+
+def memory(job: Job) -> int:
+    """As bytes, preloaded."""
+    with urllib3.HTTPConnectionPool("127.0.0.1", job.port) as pool:
+        for _ in range(job.n_requests):
+            answer = pool.request("GET", job.path)
+            check_big(job, answer.status, answer.data)
+            del answer
+    return job.n_requests
 
 
 def to_file(job: Job) -> None:
-    """Streams in pieces of 1 MiB into an unbuffered file."""
+    """In pieces of 1 MiB into an unbuffered file."""
     with (
         urllib3.HTTPConnectionPool("127.0.0.1", job.port) as pool,
         pool.request("GET", job.path, preload_content=False) as answer,
         open(job.target, "wb", buffering=0) as file,
     ):
-        if answer.status != 200:
-            raise WrongAnswer(f"status {answer.status}")
+        check_status(answer.status)
         for piece in answer.stream(STREAM_LEN):
             file.write(piece)
 
 
 if __name__ == "__main__":
-    run(requests, to_file)
+    run(requests, to_file, stream=stream, memory=memory)

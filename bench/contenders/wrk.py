@@ -6,39 +6,27 @@ It runs for a time and not for a number of requests.
 
 from __future__ import annotations
 
-import os
 import re
-import resource
-import subprocess
+import sys
 
-from bench.contenders.runner import (
-    Outcome,
-    WrongAnswer,
-    cpu_now_s,
-    read_job,
-    write_outcome,
-)
+from bench.contenders.program import launch, write_launched
+from bench.contenders.runner import WrongAnswer, read_job
 
-DURATION_S = 2
+DURATION_S = 1
 
 
 def main() -> None:
     """Run wrk with one thread and read its summary."""
     job = read_job()
-    if job.cpu is not None:
-        os.sched_setaffinity(0, {job.cpu})
-    url = f"http://127.0.0.1:{job.port}{job.path}"
-    command = ["wrk", "-t1", f"-c{job.n_connections}", f"-d{DURATION_S}s", url]
-    said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-    cpu_s = cpu_now_s(resource.RUSAGE_CHILDREN)
-    if "Non-2xx" in said or "Socket errors" in said:
-        raise WrongAnswer(said)
-    total = re.search(r"(\d+) requests in", said)
-    rate = re.search(r"Requests/sec:\s*([\d.]+)", said)
-    if total is None or rate is None:
-        raise WrongAnswer(f"cannot read the summary of wrk: {said}")
+    try:
+        said, numbers = launch(job, "wrk", "-t1", f"-c{job.n_connections}", f"-d{DURATION_S}s", job.url)
+        total, rate = re.search(r"(\d+) requests in", said), re.search(r"Requests/sec:\s*([\d.]+)", said)
+        if "Non-2xx" in said or "Socket errors" in said or total is None or rate is None:
+            raise WrongAnswer("wrk counted answers other than 2xx, or none")
+    except WrongAnswer as reason:
+        sys.exit(f"wrong answer: {reason}")
     n_requests = int(total[1])
-    write_outcome(Outcome(n_requests, n_requests / float(rate[1]), cpu_s, None))
+    write_launched(job, {**numbers, "wall_s": n_requests / float(rate[1])}, n_requests)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,7 @@ cdef class Exchange(Timed):
     cdef uint64_t n_source_left
     cdef uint64_t n_told        # body bytes, in the last progressed()
     cdef uint64_t n_announced   # body bytes by Content-Length; 0: unknown
+    cdef object carry(self, Request request)
     cdef object begin(self)
     cdef bint send_ahead(self, Connection connection) except -1
     cdef bint withdraw(self) except -1

@@ -12,6 +12,7 @@ With pipelining a request may be sent before its turn (send_ahead). Its exchange
 nothing, and has the connection when those before it are finished: begin goes straight to the head. If the connection
 goes first, it is as if the request had never been sent.
 """
+cimport cython
 from cpython.bytes cimport PyBytes_GET_SIZE
 from libc.errno cimport ECONNREFUSED, ECONNRESET, EPIPE, ETIMEDOUT
 from libc.stdint cimport uint64_t
@@ -43,6 +44,7 @@ cdef enum:                      # stages of sending
     SEND_NOTHING
 
 
+@cython.freelist(16)
 cdef class Request:
     pass
 
@@ -93,12 +95,11 @@ cdef object closed_unexpectedly():
 
 
 cdef class Exchange(Timed):
-    """Use: `Exchange(...)`, `begin()`; then the observer hears of everything, and `cancel()` ends it silently."""
+    """Use: `Exchange.__new__(Exchange)`, set loop to options, `carry(request)`, `begin()`; then the observer hears of everything,
+    and `cancel()` ends it silently."""
 
-    def __cinit__(self, Loop loop, Pool pool, key, str host, int port, Request request, Sink sink, Observer observer,
-                  Options options):
-        self.loop, self.pool, self.key, self.host, self.port = loop, pool, key, host, port
-        self.request, self.sink, self.observer, self.options = request, sink, observer, options
+    cdef object carry(self, Request request):
+        self.request = request
         if not request.is_chunked:
             self.n_to_send = PyBytes_GET_SIZE(request.head) + request.source_len
             if request.body is not None:

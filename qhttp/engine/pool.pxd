@@ -3,6 +3,7 @@ from qhttp._core cimport Connection
 
 cdef class Pool:
     cdef readonly int max_idle
+    cdef Connection recent  # the one used last; None: it is with the others, or there is none
     cdef dict idle          # key -> list of Connection, the most recently used last
     cdef int n_idle
     cdef object owner       # weak reference: its connection_lost(connection) hears of an idle connection's end; or None
@@ -11,4 +12,5 @@ cdef class Pool:
     cpdef Connection take(self, key)
     cpdef put(self, Connection connection)
     cpdef close(self)
+    cdef object file_recent(self)
     cdef object forget_oldest(self)

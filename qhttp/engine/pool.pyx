@@ -25,8 +25,14 @@ cdef class Pool:
 
     cpdef Connection take(self, key):
         """An idle connection for `key`, or None; then the oldest idle one makes room for the new one if need be."""
-        cdef Connection connection
-        cdef list those = self.idle.get(key)
+        cdef Connection connection = self.recent
+        cdef list those
+        if connection is not None and connection.key is key:        # one user, one server: no look-up
+            self.recent = None
+            self.n_idle -= 1
+            return connection
+        self.file_recent()
+        those = self.idle.get(key)
         if those:
             self.n_idle -= 1
             return those.pop()
@@ -36,22 +42,33 @@ cdef class Pool:
 
     cpdef put(self, Connection connection):
         """Keeps a connection that rests; it must be open and between exchanges."""
-        cdef list those = self.idle.get(connection.key)
         if self.max_idle == 0:
             connection.close()
             return
         if self.n_idle >= self.max_idle:
             self.forget_oldest()
+        self.file_recent()
+        self.recent = connection
+        self.n_idle += 1
+        connection.idle_owner = self.self_ref
+
+    cdef object file_recent(self):
+        """Puts the most recent one to the others of its key."""
+        cdef Connection connection = self.recent
+        cdef list those
+        if connection is None:
+            return
+        self.recent = None
+        those = self.idle.get(connection.key)
         if those is None:
             if len(self.idle) > 2 * self.max_idle:      # keys whose connections are all gone
                 self.idle = {key: row for key, row in self.idle.items() if row}
             those = self.idle[connection.key] = []
         those.append(connection)
-        self.n_idle += 1
-        connection.idle_owner = self.self_ref
 
     cdef object forget_oldest(self):
         """Closes the connection that has been idle longest, of the key that was first used."""
+        self.file_recent()
         for key, those in self.idle.items():
             if those:
                 self.n_idle -= 1
@@ -62,6 +79,7 @@ cdef class Pool:
 
     def connection_lost(self, Connection connection):
         """An idle connection has ended by itself (the core tells)."""
+        self.file_recent()
         those = self.idle.get(connection.key)
         if those and connection in those:
             those.remove(connection)
@@ -73,6 +91,7 @@ cdef class Pool:
     cpdef close(self):
         """Closes all idle connections; says whether there were any."""
         cdef bint any_open = self.n_idle > 0
+        self.file_recent()
         for those in self.idle.values():
             for connection in those:
                 (<Connection>connection).close()

@@ -1,7 +1,9 @@
 cimport cython
 
+from qhttp._core cimport joined
+
 cdef str _shown(path)
-@cython.locals(byte="unsigned char", target=bytes)
+@cython.locals(byte="unsigned char", target=bytes, text=str)
 cpdef bytes check_target(path)
 cpdef bytes head_tail(bytes host)
 cpdef bytes simple_head(bytes method, bytes target, bytes tail)

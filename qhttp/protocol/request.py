@@ -18,9 +18,11 @@ def check_target(path):
     str or bytes, as QUrl.toPercentEncoding gives it. Raises TypeError and ValueError.
     """
     if isinstance(path, str):
-        if not path.isascii():
-            raise ValueError(f"path has characters outside ASCII, percent-encode them: {_shown(path)}")
-        target = path.encode("ascii")
+        text: str = path
+        try:
+            target = text.encode("ascii")
+        except UnicodeEncodeError:
+            raise ValueError(f"path has characters outside ASCII, percent-encode them: {_shown(path)}") from None
     elif isinstance(path, (bytes, bytearray)):
         target = bytes(path)
     else:
@@ -37,8 +39,8 @@ def head_tail(host):
 
 
 def simple_head(method, target, tail):
-    """The head of a plain get() or head(); `tail` is from head_tail."""
-    return b"".join((method, b" ", target, tail))
+    """The head of a plain get() or head(): `method` with its blank, `tail` from head_tail."""
+    return joined(method, target, tail)
 
 
 def check_fields(method, fields, has_body):

@@ -204,7 +204,7 @@ def test_simple_head_of_a_checked_target_has_just_the_lines_it_should(method, pa
         target = check_target(path)
     except ValueError:
         return
-    lines = lines_of(simple_head(method.encode(), target, head_tail(b"host:81")))
+    lines = lines_of(simple_head(method.encode() + b" ", target, head_tail(b"host:81")))
     assert len(lines) == 3
     assert lines[2] == b"Host: host:81"
 

@@ -49,7 +49,7 @@ def test_check_target_complaint_does_not_show_the_query(path):
 
 # -- simple_head
 def test_simple_head_is_as_the_original_sends_it():
-    assert simple_head(b"HEAD", b"/p", head_tail(b"h:81")) == (
+    assert simple_head(b"HEAD ", b"/p", head_tail(b"h:81")) == (
         b"HEAD /p HTTP/1.1\r\nConnection: Keep-Alive\r\nHost: h:81\r\n\r\n")
 
 

@@ -1,0 +1,33 @@
+"""qhttp: one body to a device that throws the bytes away."""
+
+from __future__ import annotations
+
+import qhttp
+from bench.contenders.runner import Job, WrongAnswer, run
+from qhttp import QHttp
+
+
+class Discard:
+    """Counts what it throws away."""
+
+    def __init__(self) -> None:
+        self.n_bytes = 0
+
+    def write(self, data: bytes) -> int:
+        n = len(data)
+        self.n_bytes += n
+        return n
+
+
+def stream(job: Job) -> int:
+    """The whole body goes through write()."""
+    http, device = QHttp("127.0.0.1", job.port), Discard()
+    http.get(job.path, device)
+    qhttp.run()
+    if http.error() or http.lastResponse().statusCode() != 200:
+        raise WrongAnswer(http.errorString())
+    return device.n_bytes
+
+
+if __name__ == "__main__":
+    run(stream=stream)

@@ -1,0 +1,28 @@
+"""qhttp: one body, readAll() whenever some of it is ready, then dropped."""
+
+from __future__ import annotations
+
+import qhttp
+from bench.contenders.runner import Job, WrongAnswer, run
+from qhttp import QHttp, QHttpResponseHeader
+
+
+def stream(job: Job) -> int:
+    """Counts what readAll() gives."""
+    http = QHttp("127.0.0.1", job.port)
+    n_bytes = 0
+
+    def on_ready(header: QHttpResponseHeader) -> None:
+        nonlocal n_bytes
+        n_bytes += len(http.readAll())
+
+    http.readyRead.connect(on_ready)
+    http.get(job.path)
+    qhttp.run()
+    if http.error() or http.lastResponse().statusCode() != 200:
+        raise WrongAnswer(http.errorString())
+    return n_bytes
+
+
+if __name__ == "__main__":
+    run(stream=stream)
