@@ -638,7 +638,7 @@ cdef class Connection:
         """The sink was full: goes on receiving if it has room now."""
         if self.sink.c.len == self.sink.c.cap and not self.sink.make_room(0, claim):
             return False
-        if qh_conn_start_body(&self.loop.c, self.c) < 0:
+        if qh_conn_resume_body(&self.loop.c, self.c) < 0:
             raise os_error(errno)
         return True
 

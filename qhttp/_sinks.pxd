@@ -9,6 +9,7 @@ cdef class Memory(Sink):
     """Body bytes that wait to be read. C fills `block` at the end while nobody else can see it."""
     cdef PyObject *block    # bytes of c.cap, the first c.len of them filled; ours alone; NULL: no memory taken
     cdef size_t start       # bytes already read
+    cdef bint is_read       # somebody takes what comes, while the body comes
     cdef size_t limit       # of unread bytes, beyond which nothing more is received; 0: none
     cdef size_t available(self)
     cdef bint is_congested(self)

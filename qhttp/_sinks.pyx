@@ -11,6 +11,17 @@ from os import close as close_descriptor, dup as duplicate
 
 from qhttp.errors import DeviceError
 
+cdef extern from *:
+    """
+    /* A block that is ours alone becomes shorter where it is: realloc would move its end about for every piece. */
+    static void shorten(PyObject *block, Py_ssize_t size)
+    {
+        Py_SET_SIZE((PyVarObject *)block, size);
+        PyBytes_AS_STRING(block)[size] = 0;
+    }
+    """
+    void shorten(PyObject *block, Py_ssize_t size)
+
 cdef extern from "Python.h":        # with plain pointers: the one reference to a block is counted by hand
     PyObject *PyBytes_FromStringAndSize(char *data, Py_ssize_t size) except NULL
     char *PyBytes_AS_STRING(PyObject *block)
@@ -21,6 +32,7 @@ cdef extern from "Python.h":        # with plain pointers: the one reference to 
 cdef enum:
     SMALL = 16 << 10            # to copy so much is cheaper than to give the block away
     FIRST_CAP = 64 << 10        # for a body of unknown length
+    PIECE_CAP = 512 << 10       # where a reader takes what comes: two receives, and what a second-level cache holds
     KEPT_CAP = 256 << 10        # a larger block is not kept from one request to the next
 
 
@@ -46,7 +58,12 @@ cdef class Memory(Sink):
             self.set_limit(self.limit)
         if self.c.cap - self.c.len >= max(n, <size_t>1):
             return True
-        cap = max(n, <size_t>FIRST_CAP) if self.c.cap == 0 and claim == 0 else qh_memory_next_cap(self.c.len, self.c.cap, claim)
+        if self.is_read and unread == 0:
+            cap = PIECE_CAP
+        elif self.c.cap == 0 and claim == 0:
+            cap = FIRST_CAP
+        else:
+            cap = qh_memory_next_cap(self.c.len, self.c.cap, claim)
         cap = max(cap, self.c.len + max(n, <size_t>1))
         if self.limit > 0:              # room for more than the limit would be filled beyond it
             cap = max(self.c.len + n, min(cap, self.limit))
@@ -80,6 +97,7 @@ cdef class Memory(Sink):
     cdef object discard(self):
         """Drops what is unread; a small block stays for the next body."""
         self.c.len = self.start = 0
+        self.is_read = False
         if self.block != NULL and PyBytes_GET_SIZE(self.block) > KEPT_CAP:
             self.forget()
         self.set_limit(self.limit)
@@ -94,10 +112,14 @@ cdef class Memory(Sink):
 
     cdef bytes take(self, size_t n):
         """Takes the first n unread bytes out (fewer where there are fewer)."""
-        cdef size_t unread = self.available()
+        cdef size_t unread = self.available(), cap
         cdef bytes taken
+        self.is_read = True
         if n >= unread and self.start == 0 and unread > <size_t>SMALL:
-            if unread != <size_t>PyBytes_GET_SIZE(self.block):
+            cap = PyBytes_GET_SIZE(self.block)
+            if unread >= cap - cap // 16:
+                shorten(self.block, unread)
+            else:
                 self.resize(unread)
             taken = <bytes>self.block   # the whole of it, without a copy
             self.forget()
@@ -144,6 +166,7 @@ cdef class ObjectSink(Memory):
 
     def __cinit__(self, device):
         self.device = device
+        self.is_read = True
         self.is_raw = isinstance(device, _RawIOBase)
 
     cdef object settle(self):

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #define RECEIVE_MAX ((size_t)256 << 10) /* one receive: larger ones fall out of the cache */
+#define ROOM_MIN ((size_t)16 << 10)     /* for less it is not worth to receive again in the same visit */
 
 void qh_body_init(qh_body *body, qh_framing framing, uint64_t length, const qh_chunk_limits *limits,
                   qh_sink *sink)
@@ -103,6 +104,8 @@ static qh_status receive_to_memory(qh_body *body, int fd, size_t budget, size_t 
             return status;
         if (body->drained)
             return QH_AGAIN;
+        if (sink->cap - sink->len < ROOM_MIN && sink->len < sink->cap && n_total > ROOM_MIN)
+            return QH_BUDGET; /* a reader may take what has come and make room; else the rest is filled next time */
     }
     return QH_BUDGET;
 }

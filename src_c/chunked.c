@@ -159,6 +159,40 @@ static qh_status step(qh_chunked *chunked, unsigned char c, const qh_chunk_limit
     return QH_AGAIN;
 }
 
+/* Moves n bytes down, for the short chunks that a call to memmove would cost most of the time. The copy is rounded up to
+ * 16 bytes where nothing else is hurt: what it overruns has been used already. */
+static inline void move_down(char *to, const char *from, size_t n, const char *end)
+{
+    if (n > 64 || from - to < 16 || end - from < 80) {
+        memmove(to, from, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i += 16)
+        memcpy(to + i, from + i, 16);
+}
+
+enum { PLAIN_HEAD_MAX = 9 }; /* 7 digits and CRLF */
+
+/* The length of a plain chunk that is whole in at[0..len): digits without a leading zero, CRLF, data, CRLF. *head_len is
+ * where its data begins. 0: it is something else, and step() has to look at it byte by byte. */
+static size_t plain_chunk(const char *at, size_t len, uint64_t size_cap, size_t *head_len)
+{
+    uint64_t size = 0;
+    size_t n = 0;
+    int digit;
+    if (len < PLAIN_HEAD_MAX + 2 || at[0] == '0')
+        return 0;
+    while (n < PLAIN_HEAD_MAX - 2 && (digit = hex_value((unsigned char)at[n])) >= 0) {
+        size = size << 4 | (unsigned)digit;
+        n++;
+    }
+    *head_len = n + 2;
+    if (n == 0 || at[n] != '\r' || at[n + 1] != '\n' || size > size_cap || size + 2 > len - *head_len)
+        return 0;
+    const char *end = at + *head_len + size;
+    return end[0] == '\r' && end[1] == '\n' ? (size_t)size : 0;
+}
+
 qh_status qh_chunked_decode(qh_chunked *chunked, char *data, size_t len, const qh_chunk_limits *limits,
                             size_t *used, size_t *data_len)
 {
@@ -166,6 +200,15 @@ qh_status qh_chunked_decode(qh_chunked *chunked, char *data, size_t len, const q
     qh_status status = chunked->state == QH_CHUNK_FINISHED ? QH_DONE : QH_AGAIN;
 
     while (at < len && status == QH_AGAIN) {
+        if (chunked->state == QH_CHUNK_SIZE_FIRST) {
+            size_t head_len, n = plain_chunk(data + at, len - at, limits->size_cap, &head_len);
+            if (n > 0) {
+                move_down(data + kept, data + at + head_len, n, data + len);
+                at += head_len + n + 2;
+                kept += n;
+                continue;
+            }
+        }
         if (chunked->state == QH_CHUNK_DATA) {
             size_t n = len - at < chunked->left ? len - at : (size_t)chunked->left;
             if (at != kept)

@@ -150,6 +150,13 @@ int qh_conn_start_body(qh_loop *loop, qh_conn *conn)
     return rouse(loop, conn);
 }
 
+int qh_conn_resume_body(qh_loop *loop, qh_conn *conn)
+{
+    if (!conn->paused) /* there is more in the socket, as a rule */
+        qh_list_append(&loop->unfinished, conn, QH_UNFINISHED);
+    return qh_conn_start_body(loop, conn);
+}
+
 int qh_conn_rest(qh_loop *loop, qh_conn *conn)
 {
     conn->pipelined = false;

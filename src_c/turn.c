@@ -70,23 +70,22 @@ qh_conn *qh_loop_conn(const qh_loop *loop, uint32_t slot, uint32_t generation)
     return slot < loop->n_slots && loop->generations[slot] == generation ? loop->conns[slot] : NULL;
 }
 
-/* Where one connection is all there is, its answer is looked for at once after a send: with luck it is there, and the
- * poller need not be asked. Without luck that is a system call in vain, so a run of misses makes us try less often. */
-static bool receive_directly(qh_loop *loop)
+/* Where one connection is all there is and it is known to have more, or has just been asked, it is visited at once: with
+ * luck the poller need not be asked. Without luck that is a system call in vain, so a run of misses makes us try less often. */
+static bool visit_directly(qh_loop *loop)
 {
-    qh_conn *conn = loop->last_sent;
-    loop->last_sent = NULL;
-    if (!conn || loop->n_conns != 1 || conn->phase != QH_PHASE_HEAD || conn->paused || loop->unfinished.first ||
-        loop->n_direct >= DIRECT_MAX || (loop->n_missed >= MISSES_MAX && loop->n_turns % RETRY_TURNS != 0)) {
-        loop->n_direct = 0;
+    qh_conn *asked = loop->last_sent, *conn = loop->unfinished.first ? loop->unfinished.first : asked;
+    if (!conn || loop->n_conns != 1 || loop->n_direct >= DIRECT_MAX)
         return false;
-    }
+    if (conn == loop->unfinished.first)
+        qh_list_remove(&loop->unfinished, conn, QH_UNFINISHED);
+    else if (conn->phase != QH_PHASE_HEAD || (loop->n_missed >= MISSES_MAX && loop->n_turns % RETRY_TURNS != 0))
+        return false;
     loop->now_ns = monotonic_ns();
     qh_conn_visit(loop, conn, QH_READABLE);
-    bool found = loop->ring_len > 0;
-    loop->n_direct = found ? loop->n_direct + 1 : 0;
-    loop->n_missed = found ? 0 : loop->n_missed + 1;
-    return found;
+    if (conn == asked)
+        loop->n_missed = loop->ring_len > 0 ? 0 : loop->n_missed + 1;
+    return loop->ring_len > 0;
 }
 
 static void flush_outbox(qh_loop *loop)
@@ -107,8 +106,11 @@ int qh_turn(qh_loop *loop, int timeout_ms)
     flush_outbox(loop);
     if (loop->ring_len > 0) /* what was sent is told before anybody waits for answers */
         return 0;
-    if (timeout_ms != 0 && receive_directly(loop))
+    if (timeout_ms != 0 && visit_directly(loop)) {
+        loop->n_direct++;
         return 0;
+    }
+    loop->n_direct = 0;
 
     qh_ready ready[READY_CAP];
     uint32_t n_free = (QH_RING_CAP - loop->ring_len) / QH_EVENTS_PER_VISIT;

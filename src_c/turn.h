@@ -140,6 +140,8 @@ qh_status qh_conn_scan_input(qh_conn *conn, size_t *head_len);
 qh_status qh_conn_next_head(qh_conn *conn, const char *data, size_t len, size_t *head_len);
 /* The body set up in conn->body is to be received; nothing is kept any more. */
 int qh_conn_start_body(qh_loop *loop, qh_conn *conn);
+/* After FULL: the sink has room again. */
+int qh_conn_resume_body(qh_loop *loop, qh_conn *conn);
 /* The exchange is over, the connection may be used again. */
 int qh_conn_rest(qh_loop *loop, qh_conn *conn);
 int qh_conn_pause(qh_loop *loop, qh_conn *conn, bool paused);

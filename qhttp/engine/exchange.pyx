@@ -455,11 +455,11 @@ cdef class Exchange(Timed):
         self.tell_progress()
 
     cdef object on_full(self, Connection connection):
+        if not self.tell_progress() or self.connection is not connection:      # a reader may take it, and make room
+            return
         self.congested = not connection.more_room(self.n_announced)
         if self.congested:
             connection.pause(True)
-        if self.tell_progress() and self.congested:
-            self.resume()               # a device that took everything has made room at once
 
     cdef object resume(self):
         """The reader has taken something: goes on receiving if there is room."""
