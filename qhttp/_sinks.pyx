@@ -33,6 +33,9 @@ cdef enum:
     SMALL = 16 << 10            # to copy so much is cheaper than to give the block away
     FIRST_CAP = 64 << 10        # for a body of unknown length
     PIECE_CAP = 512 << 10       # where a reader takes what comes: two receives, and what a second-level cache holds
+    HUGE_PAGE = 2 << 20
+    HUGE_FROM = 4 << 20
+    OVERHEAD = 64               # of a bytes object, and of the allocator before it
     KEPT_CAP = 256 << 10        # a larger block is not kept from one request to the next
 
 
@@ -65,6 +68,8 @@ cdef class Memory(Sink):
         else:
             cap = qh_memory_next_cap(self.c.len, self.c.cap, claim)
         cap = max(cap, self.c.len + max(n, <size_t>1))
+        if cap >= HUGE_FROM:            # a mapping of whole huge pages is put where they begin; what is not touched costs nothing
+            cap = (cap + HUGE_PAGE + OVERHEAD - 1) // HUGE_PAGE * HUGE_PAGE - OVERHEAD
         if self.limit > 0:              # room for more than the limit would be filled beyond it
             cap = max(self.c.len + n, min(cap, self.limit))
         self.resize(cap)

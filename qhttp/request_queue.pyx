@@ -35,9 +35,7 @@ cdef extern from "Python.h":
 cdef tuple STATES = tuple(State)
 cdef str NO_ERROR_TEXT = "Unknown error"        # what the original says when there is none
 cdef int64_t last_id = 0                        # one counter for all objects of the process
-cdef tuple METHODS = (None, None, b"GET", b"HEAD", b"POST")        # by kind
-cdef bytes GET_ = b"GET "
-cdef bytes HEAD_ = b"HEAD "
+cdef tuple STARTS = (None, None, b"GET ", b"HEAD ", b"POST ")       # of a request line, by kind
 
 
 @cython.freelist(64)
@@ -257,8 +255,8 @@ cdef class RequestQueue(Observer):
         cdef Details details = entry.details
         cdef bint has_body = False
         if details is None:
-            request.is_head, request.is_idempotent = entry.kind == HEAD, True
-            request.head = simple_head(HEAD_ if request.is_head else GET_, entry.target, self.head_tail)
+            request.is_head, request.is_idempotent = entry.kind == HEAD, entry.kind != POST
+            request.head = simple_head(<bytes>STARTS[entry.kind], entry.target, self.head_tail)
             return request
         if details.data is not None:
             has_body = True
@@ -274,7 +272,7 @@ cdef class RequestQueue(Observer):
         if has_body and not request.is_chunked:
             body_len = len(request.body) if request.body is not None else request.source_len
         if details.header is None:
-            method, minor = METHODS[entry.kind], 1
+            method, minor = (<bytes>STARTS[entry.kind])[:-1], 1
             fields = [("Connection", "Keep-Alive"), ("Host", self.host_field.decode("ascii"))]
         else:
             if not details.header.isValid():

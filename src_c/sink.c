@@ -11,7 +11,9 @@
 #define MIB ((size_t)1 << 20)
 #define RESERVE_AHEAD (64 * (uint64_t)MIB)
 #define RESERVE_FROM ((uint64_t)MIB)   /* smaller rests are one or two writes: nothing to gain */
-#define HUGE_PAGES_FROM (32 * MIB)
+#define HUGE_PAGES_FROM (4 * MIB)
+#define GROWTH_KNOWN 64   /* towards an announced length */
+#define GROWTH_UNKNOWN 8
 #define PAGE_SIZE ((uintptr_t)4096)
 
 void qh_sink_init_memory(qh_sink *sink, char *memory, size_t len, size_t cap)
@@ -78,7 +80,8 @@ void qh_sink_release(qh_sink *sink)
 
 size_t qh_memory_next_cap(size_t len, size_t cap, uint64_t n_claimed)
 {
-    size_t next = cap < MIB ? MIB : cap > SIZE_MAX / 2 ? SIZE_MAX : cap * 2;
+    size_t growth = n_claimed > len ? GROWTH_KNOWN : GROWTH_UNKNOWN;
+    size_t next = cap < MIB ? MIB : cap > SIZE_MAX / growth ? SIZE_MAX : cap * growth;
     if (n_claimed > len && n_claimed < next)
         next = (size_t)n_claimed;
     return next > cap ? next : cap;

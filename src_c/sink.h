@@ -40,8 +40,9 @@ void qh_sink_reserve(qh_sink *sink, uint64_t n_left);
 void qh_sink_release(qh_sink *sink);
 
 /* How large memory should be that has `len` of `cap` bytes in use and may need `n_claimed` in all (0:
- * unknown): grows geometrically from 1 MiB towards the claim, so that a false claim costs at most about
- * as much as was really received. */
+ * unknown): grows geometrically from 1 MiB, in large steps, since pages that nobody touches cost nothing and pages that
+ * were touched before they could be huge cost twice; not beyond the claim. A false claim so costs address space, in
+ * proportion to what was really received. */
 size_t qh_memory_next_cap(size_t len, size_t cap, uint64_t n_claimed);
 
 /* Asks for huge pages under memory[0..cap) where it is large enough to pay. Call again after a move. */

@@ -286,15 +286,15 @@ static const struct {
     {"first_of_large_claim_1_mib", 0, 0, GIB, MIB},
     {"first_of_1_mib_exact", 0, 0, MIB, MIB},
     {"small_memory_1_mib", 100, 100, 0, MIB},
-    {"doubles", MIB, MIB, 0, 2 * MIB},
-    {"doubles_below_claim", MIB, MIB, GIB, 2 * MIB},
+    {"unknown_eightfold", MIB, MIB, 0, 8 * MIB},
+    {"below_claim_64fold", MIB, MIB, GIB, 64 * MIB},
     {"last_step_exact", 4 * MIB, 4 * MIB, 5 * MIB, 5 * MIB},
-    {"claim_reached_doubles", 4 * MIB, 4 * MIB, 4 * MIB, 8 * MIB},
-    {"claim_passed_doubles", 4 * MIB, 4 * MIB, MIB, 8 * MIB},
+    {"claim_reached_eightfold", 4 * MIB, 4 * MIB, 4 * MIB, 32 * MIB},
+    {"claim_passed_eightfold", 4 * MIB, 4 * MIB, MIB, 32 * MIB},
     {"claim_fits_unchanged", MIB, 4 * MIB, 2 * MIB, 4 * MIB},
-    {"false_claim_doubles", MIB, MIB, INT64_MAX, 2 * MIB},
-    {"half_of_all_doubles", SIZE_MAX / 2, SIZE_MAX / 2, 0, SIZE_MAX - 1},
-    {"more_than_half_of_all_all", SIZE_MAX / 2 + 1, SIZE_MAX / 2 + 1, 0, SIZE_MAX},
+    {"false_claim_64fold", MIB, MIB, INT64_MAX, 64 * MIB},
+    {"an_eighth_of_all_eightfold", SIZE_MAX / 8, SIZE_MAX / 8, 0, SIZE_MAX / 8 * 8},
+    {"more_than_an_eighth_of_all_all", SIZE_MAX / 8 + 1, SIZE_MAX / 8 + 1, 0, SIZE_MAX},
 };
 
 static void run_growth_rows(void)
