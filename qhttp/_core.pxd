@@ -257,6 +257,7 @@ cdef class Connection:
     cdef char *data                     # of the head event under way: head, then what follows it
     cdef size_t head_len, n
     cdef qh_head_facts facts            # of the head under way
+    cdef bytes judged                   # the head that `facts` is about, once it was found valid; None: there is none
     cdef readonly size_t n_surplus      # bytes behind the message that nobody asked for
     cdef bint is_open(self)
     cdef uint64_t received(self)
@@ -268,6 +269,7 @@ cdef class Connection:
     cdef uint64_t stand_in_line(self, Watcher watcher, bytes piece) except? 0
     cdef int expect_head(self, Limits limits) except -1
     cdef bytes head_block(self)
+    cdef bint is_head_known(self)
     cdef qh_status read_facts(self)
     cdef qh_status find_head(self)
     cdef qh_status skip_head(self)

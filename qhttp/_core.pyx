@@ -11,7 +11,7 @@ from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.unicode cimport PyUnicode_DecodeLatin1
 from libc.errno cimport EINTR, errno
 from libc.stdint cimport uint64_t
-from libc.string cimport memchr, memcpy, strerror
+from libc.string cimport memchr, memcmp, memcpy, strerror
 
 from qhttp._fifo cimport Fifo
 
@@ -586,7 +586,13 @@ cdef class Connection:
     cdef bytes head_block(self):
         return PyBytes_FromStringAndSize(self.data, self.head_len)
 
+    cdef bint is_head_known(self):
+        """Whether this head is, byte for byte, the one judged last: then `judged` and `facts` are right for it, too."""
+        return (self.judged is not None and <size_t>PyBytes_GET_SIZE(self.judged) == self.head_len
+                and memcmp(PyBytes_AS_STRING(self.judged), self.data, self.head_len) == 0)
+
     cdef qh_status read_facts(self):
+        self.judged = None
         return qh_fields_index(self.data, self.head_len, NULL, 0, &self.facts)
 
     cdef qh_status find_head(self):

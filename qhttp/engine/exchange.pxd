@@ -82,6 +82,7 @@ cdef class Exchange(Timed):
     cdef uint64_t out_end(self)
     cdef object send_next(self, bint check)
     cdef bytes next_block(self)
+    cdef bint judge_head(self, Connection connection) except -1
     cdef object fail_head(self, qh_status status)
     cdef object begin_body(self, Connection connection, bytes block)
     cdef bint tell_reading(self) except -1

@@ -350,17 +350,13 @@ cdef class Exchange(Timed):
         self.tell_reading()
 
     cdef object on_head(self, Connection connection):
+        cdef bytes block
         cdef qh_status status
         self.answer_begun = True
         while True:
-            status = connection.read_facts()
-            if qh_is_error(status) or connection.facts.status < 100 or connection.facts.major != 1:
-                self.fail_head(status)
+            if not connection.is_head_known() and not self.judge_head(connection):
                 return
-            block = connection.head_block()
-            if not is_valid_head(block, connection.facts.has_fold):
-                self.fail_head(status)
-                return
+            block = connection.judged
             if connection.facts.status >= 200 or connection.facts.status == 101:
                 break
             status = connection.skip_head()
@@ -372,6 +368,18 @@ cdef class Exchange(Timed):
                 self.fail_head(status)
                 return
         self.begin_body(connection, block)
+
+    cdef bint judge_head(self, Connection connection) except -1:
+        """Takes the facts of the head that has come; False: it is not valid, and that was the end of it."""
+        cdef bytes block
+        cdef qh_status status = connection.read_facts()
+        if not qh_is_error(status) and connection.facts.status >= 100 and connection.facts.major == 1:
+            block = connection.head_block()
+            if is_valid_head(block, connection.facts.has_fold):
+                connection.judged = block
+                return True
+        self.fail_head(status)
+        return False
 
     cdef object fail_head(self, qh_status status):
         if self.tell_reading():
