@@ -23,8 +23,7 @@ def __getattr__(name):
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'qhttp' has no attribute {name!r}")
-    from importlib import import_module
-    value = globals()[name] = getattr(import_module(f"qhttp.{home}"), name)
+    value = globals()[name] = getattr(__import__(f"qhttp.{home}", fromlist=(name,)), name)
     return value
 
 

@@ -7,9 +7,8 @@
 
 Nothing here knows HTTP's rules: which framing, which status, which error it is, is for the floors above.
 """
+cimport cython
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-
-from qhttp._fifo cimport Fifo
 
 
 cdef extern from "qh_status.h" nogil:
@@ -147,6 +146,40 @@ cdef extern from "turn.h" nogil:
     qh_conn *qh_loop_conn(const qh_loop *loop, uint32_t slot, uint32_t generation)
     int qh_poller_arm(qh_poller *poller, uint64_t deadline_ns)
     int qh_poller_wake(qh_poller *poller)
+
+
+cdef enum:
+    COMPACT_FROM = 256
+
+
+@cython.final
+cdef class Fifo:
+    """First in, first out: a list with a moving start. To append or take costs a few instructions, not a method call."""
+    cdef list items             # None up to `start`
+    cdef Py_ssize_t start
+
+    cdef inline Py_ssize_t n(self):
+        return len(self.items) - self.start
+
+    cdef inline object append(self, object item):
+        self.items.append(item)
+
+    cdef inline object item(self, Py_ssize_t i):
+        """The i-th from the front; it must be there."""
+        return self.items[self.start + i]
+
+    cdef inline object take_first(self):
+        cdef object item = self.items[self.start]
+        self.items[self.start] = None
+        self.start += 1
+        if self.start == len(self.items) or self.start >= COMPACT_FROM:
+            self.compact()
+        return item
+
+    cdef inline object take_last(self):
+        return self.items.pop()
+
+    cdef object compact(self)
 
 
 cdef class Limits:

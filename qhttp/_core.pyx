@@ -13,8 +13,6 @@ from libc.errno cimport EINTR, errno
 from libc.stdint cimport uint64_t
 from libc.string cimport memchr, memcmp, memcpy, strerror
 
-from qhttp._fifo cimport Fifo
-
 from _collections import deque
 from _heapq import heapify, heappop, heappush
 from _thread import _local
@@ -78,6 +76,22 @@ cdef class Limits:
         return (f"Limits(head_len={self.head.head_cap}, line_len={self.head.line_cap}, n_fields={self.head.n_fields_cap}, "
                 f"extension_len={self.chunk.extension_cap}, trailer_len={self.chunk.trailer_cap}, "
                 f"chunk_len={self.chunk.size_cap})")
+
+
+# ---------------------------------------------------------------------------------------------- a queue
+@cython.final
+cdef class Fifo:
+    def __cinit__(self):
+        self.items = []
+
+    cdef object compact(self):
+        """Drops what was taken: at once where nothing is left, else when it is half of the list."""
+        if self.start == len(self.items):
+            self.items.clear()
+            self.start = 0
+        elif self.start * 2 >= len(self.items):
+            del self.items[:self.start]
+            self.start = 0
 
 
 # ------------------------------------------------------------------------------------- base classes

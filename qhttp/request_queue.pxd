@@ -1,8 +1,7 @@
 """The compiled base of QHttp: the queue, the current request, state and error, every emit."""
 from libc.stdint cimport int64_t, uint16_t, uint64_t
 
-from qhttp._core cimport Connection, Loop, Sink
-from qhttp._fifo cimport Fifo
+from qhttp._core cimport Connection, Fifo, Loop, Sink
 from qhttp._signal cimport Signal
 from qhttp._sinks cimport Memory
 from qhttp.engine.exchange cimport Exchange, Observer, Request

@@ -11,8 +11,7 @@ cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 
-from qhttp._core cimport Connection, Loop, Sink, current_loop
-from qhttp._fifo cimport Fifo
+from qhttp._core cimport Connection, Fifo, Loop, Sink, current_loop
 from qhttp._signal cimport Signal
 from qhttp._sinks cimport Memory
 from qhttp.engine.exchange cimport Exchange, Observer, Request

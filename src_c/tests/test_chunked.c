@@ -300,6 +300,275 @@ static const struct {
     {"32_bit_above_cap_refused", "100000000\r", UINT32_MAX, QH_E_CHUNK_TOO_LARGE},
 };
 
+/* ---------------------------------------------------------------------- whole chunks, taken at one look */
+/* Where a chunk is whole in the input, it is not looked at byte by byte: all that comes of it must be as if. */
+enum { STREAM_CAP = 220 << 10, MARGIN = 80 };
+static const qh_chunk_limits WIDE = {.size_cap = 1 << 30, .extension_cap = 1 << 10, .trailer_cap = 1 << 10};
+
+typedef struct stream {
+    size_t len, data_len;
+    char raw[STREAM_CAP], data[STREAM_CAP];
+} stream;
+
+static void add_raw(stream *s, const char *raw, size_t len)
+{
+    memcpy(s->raw + s->len, raw, len);
+    s->len += len;
+}
+
+/* A chunk of n bytes; `format` is how its size is written. */
+static void add_chunk(stream *s, const char *format, size_t n)
+{
+    char size[32];
+    add_raw(s, size, (size_t)snprintf(size, sizeof size, format, n));
+    add_raw(s, "\r\n", 2);
+    for (size_t i = 0; i < n; i++, s->data_len++) /* framing, too, may stand in data */
+        s->data[s->data_len] = s->raw[s->len++] = i % 5 ? (char)(s->data_len * 7 + (s->data_len >> 8)) : "\r\n0a;"[n % 5];
+    add_raw(s, "\r\n", 2);
+}
+
+typedef struct decoding {
+    qh_chunked state;
+    qh_status status;
+    size_t used, data_len;
+    char *data;
+} decoding;
+
+/* Decodes one piece at the guard, in the middle of bytes that must stay as they are. */
+static void decode_piece(decoding *d, const char *raw, size_t len, const qh_chunk_limits *limits, guard_side side)
+{
+    size_t used, data_len;
+    char *data = guarded_copy(&region, raw, len, side);
+    char *margin = side == GUARD_BEFORE ? data + len : data - MARGIN;
+    memset(margin, 0xa5, MARGIN);
+    d->status = qh_chunked_decode(&d->state, data, len, limits, &used, &data_len);
+    expect(used <= len && data_len <= used, "used %zu and data %zu of %zu", used, data_len, len);
+    expect(memcmp(data + used, raw + used, len - used) == 0, "bytes behind what was used have changed");
+    for (size_t i = 0; i < MARGIN; i++)
+        expect(margin[i] == (char)0xa5, "byte %zu beside the input was overwritten", i);
+    memcpy(d->data + d->data_len, data, data_len);
+    d->data_len += data_len;
+    d->used += used;
+}
+
+static decoding decode_way(const char *raw, size_t len, size_t way, const qh_chunk_limits *limits, guard_side side)
+{
+    static char memories[2][STREAM_CAP]; /* byte by byte, and otherwise: two may be alive */
+    decoding d = {.status = QH_AGAIN, .data = memories[way == len]};
+    for (size_t at = 0, n; at < len && d.status == QH_AGAIN; at += n) {
+        n = piece_len(way, len, at);
+        decode_piece(&d, raw + at, n, limits, side);
+    }
+    return d;
+}
+
+static void expect_same(const decoding *got, const decoding *want)
+{
+    expect_status(got->status, want->status);
+    expect_n("used", got->used, want->used);
+    expect(memcmp(&got->state, &want->state, sizeof want->state) == 0, "state differs from that byte by byte");
+    expect_bytes("data", got->data, got->data_len, (bytes){want->data, want->data_len});
+}
+
+static void expect_stream(const stream *s, size_t used, size_t way, guard_side side)
+{
+    decoding d = decode_way(s->raw, s->len, way, &WIDE, side);
+    expect_status(d.status, QH_DONE);
+    expect_n("used", d.used, used);
+    expect(d.data_len == s->data_len && memcmp(d.data, s->data, s->data_len) == 0, "data differs");
+}
+
+/* Behind `n_short` and `n_long` chunks, before n_behind bytes of somebody else: data moves down by 3 to 50 bytes. */
+static size_t make_stream(stream *s, unsigned n_short, unsigned n_long, size_t n, size_t n_behind)
+{
+    s->len = s->data_len = 0;
+    for (unsigned i = 0; i < n_short; i++)
+        add_chunk(s, "%zx", 1);
+    for (unsigned i = 0; i < n_long; i++)
+        add_chunk(s, "%zX", 26);
+    add_chunk(s, "%zx", n);
+    add_raw(s, END, 5);
+    size_t used = s->len;
+    for (size_t i = 0; i < n_behind; i++)
+        s->raw[s->len++] = (char)('A' + i % 26);
+    return used;
+}
+
+static void test_sizes(void)
+{
+    static stream s;
+    for (size_t n = 1; n <= 70; n++) {
+        row("chunked_chunk_of_%zu_whole_done", n);
+        for (unsigned n_short = 0; n_short < 6; n_short++)
+            for (unsigned n_long = 0; n_long < 3; n_long++)
+                for (size_t n_behind = 0; n_behind < 90; n_behind++)
+                    for (guard_side side = GUARD_BEHIND; side < N_GUARD_SIDES; side++) {
+                        size_t used = make_stream(&s, n_short, n_long, n, n_behind);
+                        context("behind %u and %u chunks, %zu bytes behind, guard %d", n_short, n_long, n_behind, side);
+                        expect_stream(&s, used, 0, side);
+                    }
+        row("chunked_chunk_of_%zu_cut_anywhere_done", n);
+        for (unsigned before = 0; before < 4; before++) {
+            size_t used = make_stream(&s, before % 2 * 4, before / 2, n, before * 30);
+            FOR_EACH_WAY(way, side, s.len) {
+                context_way(way, s.len, side, "");
+                expect_stream(&s, used, way, side);
+            }
+        }
+    }
+}
+
+static void test_large_sizes(void)
+{
+    static const size_t SIZES[] = {255, 256, 257, 4095, 4096, 4097, 65535, 65536, 65537};
+    static stream s;
+    for (size_t i = 0; i < N_ROWS(SIZES); i++) {
+        size_t n = SIZES[i], used = make_stream(&s, 2, 1, n, 40);
+        row("chunked_chunk_of_%zu_cut_anywhere_done", n);
+        FOR_EACH_WAY(way, side, s.len) {
+            bool in_data = way > 80 && way + 80 < s.len;
+            if (in_data && way % (n < 5000 ? 61 : 9973) != 0)
+                continue;
+            context_way(way, s.len, side, "");
+            expect_stream(&s, used, way, side);
+        }
+    }
+
+    enum { LEN = 1 << 24 }; /* the first size of seven digits, the most that is looked at as one */
+    static const char *const FORMATS[] = {"%x\r\n", "%08x\r\n"};
+    for (size_t i = 0; i < N_ROWS(FORMATS); i++) {
+        char *raw = malloc(LEN + 64);
+        qh_chunked state = {0};
+        size_t head_len, raw_used, data_len;
+        require(raw != NULL, "malloc");
+        row("chunked_chunk_of_16_mib_written_as_%.4s_done", FORMATS[i]);
+        head_len = (size_t)sprintf(raw, FORMATS[i], LEN);
+        for (size_t k = 0; k < LEN; k++)
+            raw[head_len + k] = (char)(k * 7 + (k >> 8) + (k >> 16));
+        memcpy(raw + head_len + LEN, "\r\n" END, 7);
+        expect_status(qh_chunked_decode(&state, raw, head_len + LEN + 7, &WIDE, &raw_used, &data_len), QH_DONE);
+        expect_n("used", raw_used, head_len + LEN + 7);
+        expect_n("data", data_len, LEN);
+        for (size_t k = 0; k < LEN; k++)
+            if (raw[k] != (char)(k * 7 + (k >> 8) + (k >> 16))) {
+                expect(false, "byte %zu differs", k);
+                break;
+            }
+        free(raw);
+    }
+}
+
+/* A chunk among others, with enough behind it; `used` and `data_len` tell where the second one stops. */
+#define ABC "0123456789abcdefghij" /* 20 bytes */
+static const struct {
+    const char *name, *size;
+    uint64_t size_cap;
+    uint32_t extension_cap;
+    qh_status status;
+    size_t used, data_len;
+} SIZE_LINE_ROWS[] = {
+    {"lower_case_at_cap_done", "14", 20, 0, QH_DONE, 43, 22},
+    {"one_above_cap_refused", "15", 20, 0, QH_E_CHUNK_TOO_LARGE, 8, 2},
+    {"one_digit_at_cap_then_data_too_long_refused", "f", 15, 0, QH_E_CHUNK_END, 25, 17},
+    {"one_digit_above_cap_refused", "e", 13, 0, QH_E_CHUNK_TOO_LARGE, 7, 2},
+    {"seven_digits_above_cap_refused", "fffffff", 0xffffffe, 0, QH_E_CHUNK_TOO_LARGE, 13, 2},
+    {"seven_digits_at_cap_again", "fffffff", 0xfffffff, 0, QH_AGAIN, 0, 0},
+    {"eight_digits_at_cap_again", "ffffffff", UINT32_MAX, 0, QH_AGAIN, 0, 0},
+    {"eight_digits_above_cap_refused", "10000000", 0xfffffff, 0, QH_E_CHUNK_TOO_LARGE, 14, 2},
+    {"sixteen_digits_refused", "1000000000000014", UINT32_MAX, 0, QH_E_CHUNK_TOO_LARGE, 15, 2},
+    {"leading_zero_at_extension_cap_done", "014", 20, 1, QH_DONE, 44, 22},
+    {"leading_zeros_above_extension_cap_refused", "0014", 20, 1, QH_E_CHUNK_EXTENSION, 9, 2},
+    {"leading_zeros_seven_digits_done", "0000014", 20, 5, QH_DONE, 48, 22},
+    {"leading_zeros_eight_digits_done", "00000014", 20, 6, QH_DONE, 49, 22},
+    {"extension_at_its_cap_done", "14;ab", 20, 3, QH_DONE, 46, 22},
+    {"extension_above_its_cap_refused", "14;ab", 20, 2, QH_E_CHUNK_EXTENSION, 11, 2},
+    {"blank_refused_without_extensions", "14 ", 20, 0, QH_E_CHUNK_SIZE, 9, 2},
+    {"no_digit_refused", "", 20, 0, QH_E_CHUNK_SIZE, 7, 2},
+    {"g_refused", "g", 20, 0, QH_E_CHUNK_SIZE, 7, 2},
+    {"at_sign_refused", "1@", 20, 0, QH_E_CHUNK_SIZE, 8, 2},
+    {"too_short_for_data_refused", "13", 20, 0, QH_E_CHUNK_END, 30, 21},
+    {"too_long_for_data_refused", "16", 30, 0, QH_E_CHUNK_END, 33, 24},
+};
+
+static void run_size_line_rows(void)
+{
+    for (size_t i = 0; i < N_ROWS(SIZE_LINE_ROWS); i++) {
+        char raw[256];
+        qh_chunk_limits limits = {SIZE_LINE_ROWS[i].size_cap, SIZE_LINE_ROWS[i].extension_cap, 0};
+        size_t len = (size_t)sprintf(raw, "2\r\nhi\r\n%s\r\n" ABC "\r\n" END "%060d", SIZE_LINE_ROWS[i].size, 0);
+        bool again = SIZE_LINE_ROWS[i].status == QH_AGAIN;
+        size_t data_len = again ? len - 9 - strlen(SIZE_LINE_ROWS[i].size) + 2 : SIZE_LINE_ROWS[i].data_len;
+        decoding bytewise = decode_way(raw, len, len, &limits, GUARD_BEHIND);
+        row("chunked_size_line_%s", SIZE_LINE_ROWS[i].name);
+        FOR_EACH_WAY(way, side, len) {
+            context_way(way, len, side, "");
+            decoding d = decode_way(raw, len, way, &limits, side);
+            expect_status(d.status, SIZE_LINE_ROWS[i].status);
+            expect_n("used", d.used, again ? len : SIZE_LINE_ROWS[i].used);
+            expect_n("data", d.data_len, data_len);
+            expect(memcmp(d.data, "hi" ABC, d.data_len < 22 ? d.data_len : 22) == 0, "data differs");
+            expect_same(&d, &bytewise);
+        }
+    }
+}
+
+/* Every byte of a stream replaced by every other, left out, or there twice. */
+static void test_every_byte_wrong(void)
+{
+    static const char GOOD[] = "1\r\na\r\n2\r\nhi\r\n14\r\n" ABC "\r\n1A\r\n" ABC "uvwxyz\r\n" END ABC ABC ABC ABC;
+    enum { LEN = sizeof GOOD - 1, N_OTHERS = 258 };
+    for (unsigned what = 0; what < 3; what++) {
+        row("chunked_any_byte_%s_as_byte_by_byte", what == 0 ? "replaced" : what == 1 ? "left_out" : "doubled");
+        for (size_t at = 0; at < LEN - 80; at++)
+            for (unsigned c = 0; c < (what == 0 ? 256 : 1); c++) {
+                char raw[LEN + 1];
+                size_t rest = at + (what != 2), to = at + (what == 0);
+                memcpy(raw, GOOD, at + (what == 2));
+                raw[at] = what == 0 ? (char)c : GOOD[at];
+                to += what == 2;
+                memcpy(raw + to, GOOD + rest, LEN - rest);
+                size_t len = to + LEN - rest;
+                context("byte %zu, 0x%02x", at, c);
+                decoding bytewise = decode_way(raw, len, len, &WIDE, GUARD_BEHIND);
+                for (guard_side side = GUARD_BEHIND; side < N_GUARD_SIDES; side++) {
+                    decoding whole = decode_way(raw, len, 0, &WIDE, side);
+                    expect_same(&whole, &bytewise);
+                }
+            }
+    }
+}
+
+/* Streams of every kind of chunk in any order, in any two pieces. */
+static void test_mixed(void)
+{
+    static const char *const FORMATS[] = {"%zx", "%zX", "%zx", "0%zx", "%zx;a", "%zx ", "000000%zX", "%zx;a=\"\r\""};
+    static stream s;
+    uint64_t seed = 1;
+    row("chunked_mixed_streams_as_byte_by_byte");
+    for (unsigned round = 0; round < 3000; round++) {
+        s.len = s.data_len = 0;
+        for (unsigned n = (unsigned)(seed >> 60); n > 0; n--) {
+            seed = seed * 6364136223846793005u + 1442695040888963407u;
+            size_t kind = seed >> 33 & 63;
+            add_chunk(&s, FORMATS[kind < 60 ? kind % 7 : 7], 1 + (seed >> 40) % (seed >> 63 ? 16 : 90));
+        }
+        add_raw(&s, END, seed >> 50 & 7 ? 5 : 0);
+        s.len -= s.len > 0 && (seed >> 45 & 7) == 0;
+        decoding bytewise = decode_way(s.raw, s.len, s.len, &WIDE, GUARD_BEHIND);
+        for (unsigned k = 0; k < 4 && s.len > 0; k++) {
+            seed = seed * 6364136223846793005u + 1442695040888963407u;
+            size_t way = k ? (seed >> 33) % s.len : 0;
+            guard_side side = seed >> 62 & 1 ? GUARD_BEFORE : GUARD_BEHIND;
+            char round_text[32];
+            snprintf(round_text, sizeof round_text, "round %u", round);
+            context_way(way, s.len, side, round_text);
+            decoding d = decode_way(s.raw, s.len, way, &WIDE, side);
+            expect_same(&d, &bytewise);
+        }
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+    }
+}
+
 int main(void)
 {
     for (size_t i = 0; i < N_ROWS(ROWS); i++)
@@ -318,5 +587,10 @@ int main(void)
             expect_status(decode_in_pieces(CAP_ROWS[i].size, len, way, &limits, side).status, CAP_ROWS[i].status);
         }
     }
+    test_sizes();
+    test_large_sizes();
+    run_size_line_rows();
+    test_every_byte_wrong();
+    test_mixed();
     return check_summary("chunked");
 }
