@@ -79,6 +79,8 @@ def path_of(workload: Workload, body_len: int) -> str:
     """Where the body is on the workload's server."""
     if server_of(workload) == "nginx":
         return "/served/body"
+    if workload.varied:
+        return f"/v/{body_len}"
     return f"/c/{body_len}/{workload.chunk_len}" if workload.chunk_len else f"/b/{body_len}"
 
 

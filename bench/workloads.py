@@ -75,6 +75,7 @@ class Workload:
     chunk_len: int = 0  # 0: not chunked
     depths: Mapping[str, int] = field(default_factory=dict)  # requests in flight on one connection
     shares: Mapping[str, float] = field(default_factory=dict)
+    varied: bool = False  # no two heads are alike; else they all are, but for what nginx changes
     one_cpu: bool = False  # client and server share a CPU
     target: str = ""  # of task "file"
 
@@ -152,6 +153,11 @@ ALL = (
         "primp_client", "curl_cffi_session", "urllib3_threads", "requests_session", "httpx_client", "curl", "wrk",
         n_connections=64,
     ),
+    _small(
+        "small_64_varied", "1 KiB bodies, 64 connections, C server, no two heads alike", "c",
+        "c_loop", "qhttp_signals", "pycurl_multi", "wrk",
+        n_connections=64, varied=True,
+    ),
     _marks(1),
     _marks(16),
     _marks(256),
@@ -173,6 +179,11 @@ ALL = (
         n_requests=30_000, one_cpu=True,
         shares={"http_client": 0.3, "urllib3_threads": 0.2, "requests_session": 0.06, "httpx_client": 0.06,
                 "aiohttp_uvloop": 0.2, "pyreqwest_client": 0.2},
+    ),
+    _small(
+        "sequential_nginx", "1 KiB bodies, one connection, one at a time, client and nginx on one CPU", "nginx",
+        "ping_pong", "qhttp_signals", "pycurl_easy", "http_client",
+        n_requests=30_000, one_cpu=True,
     ),
     _small(
         "pipelined_1_nginx", "1 KiB bodies, one connection, many requests in flight, nginx", "nginx",

@@ -1,6 +1,7 @@
 /* A small, fast HTTP/1.1 server on loopback, so that a benchmark measures its client.
  *
  *   GET /b/<n>        n body bytes with a Content-Length
+ *   GET /v/<n>        the same, with an ETag that differs from answer to answer: no two heads are alike
  *   GET /c/<n>/<k>    n body bytes in chunks of k bytes (the last one may be shorter)
  *
  * Byte i of a body is i % 251: the period is a prime, so a lost, doubled or moved block of any usual size shows.
@@ -71,10 +72,11 @@ static void append_pattern(struct connection *c, size_t len)
 /* Put the answer to one request line into out, or begin it. False for a request this server does not serve. */
 static int begin_answer(struct connection *c, const char *line)
 {
-    static const char other[] = "only GET /b/<n> and GET /c/<n>/<k> are served\n";
+    static const char other[] = "only GET /b/<n>, GET /v/<n> and GET /c/<n>/<k> are served\n";
+    static uint64_t n_varied = 0;
     char *after = NULL;
-    int chunked = strncmp(line, "GET /c/", 7) == 0;
-    if ((!chunked && strncmp(line, "GET /b/", 7) != 0) || line[7] < '0' || line[7] > '9')
+    int chunked = strncmp(line, "GET /c/", 7) == 0, varied = strncmp(line, "GET /v/", 7) == 0;
+    if ((!chunked && !varied && strncmp(line, "GET /b/", 7) != 0) || line[7] < '0' || line[7] > '9')
         goto refuse;
     c->body_left = strtoull(line + 7, &after, 10);
     c->body_pos = 0;
@@ -91,6 +93,11 @@ static int begin_answer(struct connection *c, const char *line)
         APPEND_TEXT(c, "Transfer-Encoding: chunked\r\n\r\n");
         c->in_chunks = 1;
         return 1;
+    }
+    if (varied) {
+        APPEND_TEXT(c, "ETag: \"");
+        append_number(c, ++n_varied, 16);
+        APPEND_TEXT(c, "\"\r\n");
     }
     APPEND_TEXT(c, "Content-Length: ");
     append_number(c, c->body_left, 10);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bench.contenders.qhttp_ready  # noqa: F401
 import qhttp
 from bench.contenders.runner import Job, WrongAnswer, run
 from qhttp import QHttp

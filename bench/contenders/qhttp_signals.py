@@ -5,6 +5,7 @@ Status, outcome and length of every answer are checked; the first body of each o
 
 from __future__ import annotations
 
+import bench.contenders.qhttp_ready  # noqa: F401
 import qhttp
 from bench.contenders.runner import Job, WrongAnswer, run
 from bench.pattern import pattern
