@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define MIB ((size_t)1 << 20)
@@ -15,6 +16,7 @@
 #define GROWTH_KNOWN 64   /* towards an announced length */
 #define GROWTH_UNKNOWN 8
 #define PAGE_SIZE ((uintptr_t)4096)
+#define TMPFS_MAGIC 0x01021994 /* of linux/magic.h */
 
 void qh_sink_init_memory(qh_sink *sink, char *memory, size_t len, size_t cap)
 {
@@ -53,6 +55,13 @@ qh_status qh_sink_write(qh_sink *sink, const char *data, size_t len)
     return QH_DONE;
 }
 
+/* A file in memory has no extents to keep together: what is reserved is only zeroed before it is overwritten. */
+static bool is_in_memory(int fd)
+{
+    struct statfs about;
+    return fstatfs(fd, &about) == 0 && about.f_type == TMPFS_MAGIC;
+}
+
 void qh_sink_reserve(qh_sink *sink, uint64_t n_left)
 {
     if (sink->kind != QH_SINK_DESCRIPTOR || !sink->reserves || n_left < RESERVE_FROM)
@@ -61,6 +70,10 @@ void qh_sink_reserve(qh_sink *sink, uint64_t n_left)
     /* Half the stretch at a time: one call for each 32 MiB, not one for each write. */
     if (wanted <= sink->reserved_to || (wanted - sink->reserved_to < RESERVE_AHEAD / 2 && n_left > RESERVE_AHEAD))
         return;
+    if (sink->reserved_to <= sink->offset && is_in_memory(sink->fd)) { /* the first time, as a rule the only one */
+        sink->reserves = false;
+        return;
+    }
     uint64_t from = sink->reserved_to > sink->offset ? sink->reserved_to : sink->offset;
     if (fallocate(sink->fd, FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)(wanted - from)) == 0)
         sink->reserved_to = wanted;

@@ -468,7 +468,8 @@ static const struct {
     size_t used, data_len;
 } SIZE_LINE_ROWS[] = {
     {"lower_case_at_cap_done", "14", 20, 0, QH_DONE, 38, 22},
-    {"one_above_cap_refused", "15", 20, 0, QH_E_CHUNK_TOO_LARGE, 8, 2},
+    {"one_above_cap_refused", "14", 19, 0, QH_E_CHUNK_TOO_LARGE, 8, 2},
+    {"one_above_cap_data_missing_refused", "15", 20, 0, QH_E_CHUNK_TOO_LARGE, 8, 2},
     {"one_digit_at_cap_then_data_too_long_refused", "f", 15, 0, QH_E_CHUNK_END, 25, 17},
     {"one_digit_above_cap_refused", "e", 13, 0, QH_E_CHUNK_TOO_LARGE, 7, 2},
     {"seven_digits_above_cap_refused", "fffffff", 0xffffffe, 0, QH_E_CHUNK_TOO_LARGE, 13, 2},
