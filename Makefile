@@ -4,6 +4,7 @@
 #   build      the compiled floors, in place                       test-all   `test` on each CPython 3.11 to 3.13 found
 #   bench      compare with other clients; W=name for one workload  check      lint, types, package contents
 #   sanitize   all tests under ASan and UBSan                      fuzz       coverage-guided fuzzing of the kernels
+#   perf       instruction counts of the hot pieces      page       docs/benchmarks.md from bench/published/
 #   clean      everything that can be made again
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ SOURCES := $(wildcard src_c/*.[ch] qhttp/*.p[xy]* qhttp/*/*.p[xy]*)
 FUZZ_RUNS ?= 10000000
 ASAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
-.PHONY: demo test test-all build bench check sanitize fuzz clean servers
+.PHONY: demo test test-all build bench perf page check sanitize fuzz clean servers
 
 $(VENV)/ready: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -48,6 +49,13 @@ bench: build servers
 	$(BIN)/python -m bench.compare $(if $(W),--workload $(W))
 	$(if $(W),,$(BIN)/python -m bench.imports)
 	$(if $(W),,$(BIN)/python -m bench.scaling)
+
+perf: build
+	@tools/debian_packages.sh valgrind=valgrind
+	$(BIN)/python -m bench.perf.instructions
+
+page: build
+	$(BIN)/python -m bench.page bench/published/*.json --readme
 
 check: build
 	$(PIP) install --group check
