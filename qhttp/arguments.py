@@ -77,6 +77,6 @@ def checked_destination(to: Any) -> Any:
 
 def root_for_empty(method: str) -> bytes:
     """The target for an empty path, with Qt's warning. To be called by compiled code, which has no frame of its own."""
-    import warnings     # not before one is due: imports are felt
+    import warnings  # not before one is due: imports are felt
     warnings.warn(f"QHttp: empty path requested is invalid -- using '/' ({method})", stacklevel=2)
     return b"/"

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from qhttp._core import Limits
 from qhttp.arguments import checked_amount, checked_host, checked_port
-from qhttp.headers import QHttpRequestHeader
 from qhttp.network import ConnectionMode, Error, State
 from qhttp.network import ConnectionMode as Mode
 from qhttp.queue_face import QueueFace

@@ -1,4 +1,4 @@
-/* turn_internal.h: what conn.c and turn.c share and nobody else sees: the intrusive lists of connections,
+/* turn_internal.h: what conn.c, receive.c and turn.c share and nobody else sees: the intrusive lists of connections,
  * the writing end of the ring, and the visit that a turn pays to a connection. */
 #ifndef QH_TURN_INTERNAL_H
 #define QH_TURN_INTERNAL_H
@@ -62,6 +62,15 @@ static inline qh_event *qh_ring_add(qh_loop *loop, const qh_conn *conn, qh_event
     return event;
 }
 
+static inline bool qh_would_block(void) { return errno == EAGAIN || errno == EWOULDBLOCK; }
+
+/* Brings the poller's idea of a connection up to date. */
+int qh_conn_watch(qh_loop *loop, qh_conn *conn);
+/* Tells that a connection is of no more use. */
+void qh_conn_fail(qh_loop *loop, qh_conn *conn, qh_status status, int error);
+/* The poller says that there is something to receive: in phase HEAD, in phase BODY. */
+void qh_conn_receive_head(qh_loop *loop, qh_conn *conn);
+void qh_conn_receive_body(qh_loop *loop, qh_conn *conn);
 /* Writes as much of the output as the socket takes now. */
 void qh_conn_flush(qh_loop *loop, qh_conn *conn);
 /* Does what a connection waits for, now that the poller says these flags. */

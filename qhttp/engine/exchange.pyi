@@ -1,15 +1,8 @@
-from qhttp._core import Limits, Task, Watcher
-
-class Options:
-    limits: Limits
-    connect_ms: int
-    transfer_ms: int
-    total_ms: int
-    min_rate: int
-    rate_ms: int
+from qhttp._core import Task
+from qhttp.engine.time_limits import Timed
 
 class Request: ...
 class Observer(Task): ...
 
-class Exchange(Watcher):
+class Exchange(Timed):
     def cancel(self) -> None: ...

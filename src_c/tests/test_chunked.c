@@ -323,7 +323,8 @@ static void add_chunk(stream *s, const char *format, size_t n)
     add_raw(s, size, (size_t)snprintf(size, sizeof size, format, n));
     add_raw(s, "\r\n", 2);
     for (size_t i = 0; i < n; i++, s->data_len++) /* framing, too, may stand in data */
-        s->data[s->data_len] = s->raw[s->len++] = i % 5 ? (char)(s->data_len * 7 + (s->data_len >> 8)) : "\r\n0a;"[n % 5];
+        s->data[s->data_len] = s->raw[s->len++] =
+            i % 5 ? (char)(s->data_len * 7 + (s->data_len >> 8)) : "\r\n0a;"[n % 5];
     add_raw(s, "\r\n", 2);
 }
 

@@ -5,7 +5,6 @@ import random
 import pytest
 from engine.recording import noise, request
 from support import faults
-from support.loops import turn_until
 from support.pipelined import SIGNALS, Serve, Told, hold, path_of, plain, servers
 
 import qhttp
@@ -160,7 +159,9 @@ def test_two_answers_split_at_every_byte_tell_the_same(server, first, second):
     for at in range(1, len(data)):
         told.begin()
         ask(told, [first, second])
-        turn_until(functools.partial(lambda n: len(one.paths()) == n, 1 + 2 * at))
+        for _ in range(4):
+            qhttp.run(0)
+        one.wait_for(functools.partial(lambda n: len(one.paths()) == n, 1 + 2 * at))
         one.say(data[:at])
         qhttp.run(1)
         one.say(data[at:])

@@ -1,0 +1,12 @@
+from qhttp._core import Limits, Watcher
+
+class Options:
+    limits: Limits
+    connect_ms: int
+    transfer_ms: int
+    total_ms: int
+    min_rate: int
+    rate_ms: int
+
+class Timed(Watcher): ...
+class TimeLimits: ...
