@@ -23,7 +23,7 @@ def extension(name, *c_sources):
 
 
 setup(ext_modules=cythonize(
-    [extension("_core", *KERNELS), extension("_sinks", "src_c/sink.c"),
+    [extension("_core", *KERNELS), extension("_connection", *KERNELS), extension("_sinks", "src_c/sink.c"),
      *(extension(name) for name in ("_signal", "protocol.head", "protocol.framing", "protocol.request", "engine.pool",
                                     "engine.connect", "engine.time_limits", "engine.exchange", "header_base", "request_queue",
                                     "queue_face"))],

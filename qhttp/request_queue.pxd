@@ -1,7 +1,8 @@
 """The compiled base of QHttp: the queue, the current request, state and error, every emit."""
 from libc.stdint cimport int64_t, uint16_t, uint64_t
 
-from qhttp._core cimport Connection, Fifo, Loop, Sink
+from qhttp._connection cimport Connection
+from qhttp._core cimport Fifo, Loop, Sink
 from qhttp._signal cimport Signal
 from qhttp._sinks cimport Memory
 from qhttp.engine.exchange cimport Exchange, Observer, Request

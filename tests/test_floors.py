@@ -18,7 +18,7 @@ SOURCES_OF_C = PACKAGE.parent / "src_c"
 ERRORS, LAZY = 0, 9
 FLOORS = {
     "errors": ERRORS,
-    "_core": 1, "_sinks": 1, "_signal": 1,
+    "_core": 1, "_connection": 1, "_sinks": 1, "_signal": 1,
     "protocol": 2,
     "engine": 3,
     "headers": 4, "header_base": 4, "network": 4, "arguments": 4, "request_queue": 4, "queue_face": 4, "http": 4, "compat": 4,

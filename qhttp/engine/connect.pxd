@@ -1,4 +1,5 @@
-from qhttp._core cimport Connection, Loop, Timer, Watcher
+from qhttp._connection cimport Connection, Watcher
+from qhttp._core cimport Loop, Timer
 
 
 cdef class Connector(Watcher):

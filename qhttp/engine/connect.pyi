@@ -1,7 +1,8 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from qhttp._core import Connection, Loop, Watcher
+from qhttp._connection import Connection, Watcher
+from qhttp._core import Loop
 
 class Connector(Watcher):
     def __init__(self, loop: Loop, key: object, addresses: Iterable[tuple[int, Any]],

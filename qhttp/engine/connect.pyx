@@ -2,7 +2,8 @@
 once when that failed; the first that stands wins (RFC 8305 section 5)."""
 from libc.stdint cimport uint64_t
 
-from qhttp._core cimport Connection, Loop, Watcher, adopt_descriptor
+from qhttp._connection cimport Connection, Watcher, adopt_descriptor
+from qhttp._core cimport Loop
 
 from errno import EINPROGRESS
 

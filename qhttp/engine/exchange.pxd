@@ -1,7 +1,8 @@
 """One request and its answer: what it is made of and what it tells. Documented in docs/design/0002-exchange.md."""
 from libc.stdint cimport uint64_t
 
-from qhttp._core cimport Connection, Loop, Sink, Task, qh_framing, qh_status
+from qhttp._connection cimport Connection
+from qhttp._core cimport Loop, Sink, Task, qh_framing, qh_status
 from qhttp.engine.pool cimport Pool
 from qhttp.engine.time_limits cimport Options, Timed, TimeLimits
 

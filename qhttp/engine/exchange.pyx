@@ -17,9 +17,10 @@ from cpython.bytes cimport PyBytes_GET_SIZE
 from libc.errno cimport ECONNREFUSED, ECONNRESET, EPIPE, ETIMEDOUT
 from libc.stdint cimport uint64_t
 
+from qhttp._connection cimport Connection
 from qhttp._core cimport (
     QH_AGAIN, QH_DONE, QH_E_HEAD_TOO_LARGE, QH_E_LINE_TOO_LONG, QH_E_NOT_HTTP, QH_E_RECEIVE, QH_E_SEND, QH_E_SINK,
-    QH_E_TOO_MANY_FIELDS, QH_E_TRUNCATED, QH_FRAMING_CLOSE, QH_FRAMING_LENGTH, Connection, Loop, Sink, qh_is_error, qh_status,
+    QH_E_TOO_MANY_FIELDS, QH_E_TRUNCATED, QH_FRAMING_CLOSE, QH_FRAMING_LENGTH, Loop, Sink, qh_is_error, qh_status,
 )
 from qhttp.engine.pool cimport Pool
 from qhttp.engine.time_limits cimport Options, Timed, TimeLimits

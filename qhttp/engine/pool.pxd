@@ -1,4 +1,4 @@
-from qhttp._core cimport Connection
+from qhttp._connection cimport Connection
 
 
 cdef class Pool:

@@ -1,4 +1,4 @@
-from qhttp._core import Connection
+from qhttp._connection import Connection
 
 class Pool:
     @property

@@ -6,7 +6,7 @@ or on which bytes come that nobody asked for, is closed and forgotten at once.
 """
 from _weakref import ref
 
-from qhttp._core cimport Connection
+from qhttp._connection cimport Connection
 
 
 cdef class Pool:

@@ -1,7 +1,8 @@
 """The limits of time of one exchange: what they are, and what they must know of it."""
 from libc.stdint cimport uint64_t
 
-from qhttp._core cimport Limits, Loop, Timer, Watcher
+from qhttp._connection cimport Watcher
+from qhttp._core cimport Limits, Loop, Timer
 
 
 cdef class Options:

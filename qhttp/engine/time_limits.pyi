@@ -1,4 +1,5 @@
-from qhttp._core import Limits, Watcher
+from qhttp._connection import Watcher
+from qhttp._core import Limits
 
 class Options:
     limits: Limits

@@ -417,6 +417,332 @@ static void test_surplus(void)
     end_world(&w);
 }
 
+/* ------------------------------------------------------------------------------------------- dozing */
+static void expect_no_spinning(world *w)
+{
+    struct pollfd one = {.fd = w->loop.poller.fd, .events = POLLIN};
+    uint64_t from = now_ns();
+    expect(poll(&one, 1, 0) == 0, "the poller still tells of it");
+    expect_n("events", turn(w, 20), 0);
+    expect(now_ns() - from >= 19000000, "the turn did not wait");
+}
+
+/* The owner has taken a head, and does not decide; then `more` comes. */
+static void begin_dozing(world *w, const char *more)
+{
+    begin_world(w, local_pair(), true);
+    begin_head(w);
+    put(w->sockets.peer, OK, 19);
+    turn(w, 0);
+    turn(w, 0);
+    expect_trace(w, "head:19+0");
+    expect(!w->conn.dozing && w->conn.interest == QH_READABLE, "it dozes, and nothing has come");
+    put(w->sockets.peer, more, strlen(more));
+    for (int i = 0; i < 2; i++) {
+        turn(w, 0);
+        expect_trace(w, "");
+        expect(w->conn.dozing && w->conn.interest == 0, "it does not doze");
+    }
+    expect_n("waiting", bytes_waiting(w->sockets.ours), strlen(more));
+    expect_no_spinning(w);
+}
+
+typedef enum rousing { ROUSE_HEAD, ROUSE_BODY, ROUSE_RESUMED, ROUSE_REST } rousing;
+
+static int rouse_by(world *w, rousing how)
+{
+    static qh_sink sink = {.kind = QH_SINK_NOTHING};
+    qh_body_init(&w->conn.body, QH_FRAMING_LENGTH, 19, &USUAL_CHUNKS, &sink);
+    return how == ROUSE_HEAD      ? qh_conn_expect_head(&w->loop, &w->conn, &USUAL_HEAD)
+           : how == ROUSE_BODY    ? qh_conn_start_body(&w->loop, &w->conn)
+           : how == ROUSE_RESUMED ? qh_conn_resume_body(&w->loop, &w->conn)
+                                  : qh_conn_rest(&w->loop, &w->conn);
+}
+
+static void test_dozing(void)
+{
+    static const struct {
+        const char *name;
+        rousing how;
+        const char *trace;
+    } ROUSED_ROWS[] = {
+        {"head_expected", ROUSE_HEAD, "head:19+0"},
+        {"body_started", ROUSE_BODY, "end"},
+        {"body_resumed", ROUSE_RESUMED, "end"},
+        {"at_rest", ROUSE_REST, "idle_bytes"},
+    };
+    for (size_t i = 0; i < N_ROWS(ROUSED_ROWS); i++) {
+        world w;
+        row("conn_dozing_until_%s", ROUSED_ROWS[i].name);
+        begin_dozing(&w, OK);
+        expect(rouse_by(&w, ROUSED_ROWS[i].how) == 0, "it cannot be roused");
+        expect(!w.conn.dozing && w.conn.interest == QH_READABLE, "it still dozes");
+        turn(&w, 5000);
+        expect_trace(&w, ROUSED_ROWS[i].trace);
+        end_world(&w);
+
+        row("conn_dozing_paused_and_%s_nothing_read_until_resumed", ROUSED_ROWS[i].name);
+        begin_dozing(&w, OK);
+        for (int k = 0; k < 2; k++) {
+            expect(qh_conn_pause(&w.loop, &w.conn, k == 0) == 0, "pausing failed");
+            expect(w.conn.dozing && w.conn.interest == 0, "pausing has roused it");
+            expect_no_spinning(&w);
+        }
+        require(qh_conn_pause(&w.loop, &w.conn, true) == 0, "qh_conn_pause");
+        expect(rouse_by(&w, ROUSED_ROWS[i].how) == 0, "it cannot be roused");
+        expect(!w.conn.dozing && w.conn.interest == 0, "it is watched, though paused");
+        expect_no_spinning(&w);
+        require(qh_conn_pause(&w.loop, &w.conn, false) == 0, "qh_conn_pause");
+        turn(&w, 5000);
+        expect_trace(&w, ROUSED_ROWS[i].trace);
+        end_world(&w);
+    }
+}
+
+static void test_dozing_end(void)
+{
+    static const char *const TRACES[] = {"failed:E_TRUNCATED", "failed:E_TRUNCATED", "failed:E_TRUNCATED", "idle_end"};
+    static const char *const NAMES[] = {"head_expected", "body_started", "body_resumed", "at_rest"};
+    for (rousing how = ROUSE_HEAD; how <= ROUSE_REST; how++) {
+        world w;
+        row("conn_dozing_at_the_end_of_the_stream_told_when_%s", NAMES[how]);
+        begin_world(&w, local_pair(), true);
+        begin_head(&w);
+        put(w.sockets.peer, OK, 19);
+        turn(&w, 0);
+        close_peer(&w);
+        turn(&w, 0);
+        expect_trace(&w, "head:19+0");
+        expect(w.conn.dozing && w.conn.interest == 0, "it does not doze");
+        expect_no_spinning(&w);
+        expect(rouse_by(&w, how) == 0, "it cannot be roused");
+        turn(&w, 5000);
+        turn(&w, 0);
+        expect_trace(&w, TRACES[how]);
+        expect_no_spinning(&w);
+        end_world(&w);
+    }
+}
+
+static void test_dozing_closed(void)
+{
+    world w;
+    row("conn_dozing_closed_and_opened_again_watched");
+    begin_dozing(&w, OK);
+    int fd = w.conn.fd;
+    qh_conn_close(&w.loop, &w.conn, true);
+    expect(!w.conn.dozing && w.loop.n_conns == 0, "it still dozes");
+    expect_no_spinning(&w);
+    require(qh_conn_open(&w.loop, &w.conn, fd, true) == 0, "qh_conn_open");
+    turn(&w, 5000);
+    expect_trace(&w, "idle_bytes");
+    turn(&w, 0);
+    expect(w.conn.dozing, "it does not doze after its end was told"); /* the owner may take its time with that, too */
+    expect_no_spinning(&w);
+    end_world(&w);
+}
+
+static void test_dozing_after_failure(void)
+{
+    world w;
+    row("conn_failed_and_left_alone_no_spinning");
+    begin_world(&w, local_pair(), true);
+    begin_head(&w);
+    close_peer(&w);
+    turn(&w, 0);
+    turn(&w, 0);
+    expect_trace(&w, "failed:E_TRUNCATED");
+    expect_no_spinning(&w);
+    end_world(&w);
+
+    struct sockaddr_in address;
+    row("conn_refused_and_left_alone_no_spinning");
+    close(listener(&address));
+    begin_world(&w, (pair){begin_connect(&address), -1}, false);
+    turn_until_event(&w);
+    turn(&w, 0);
+    expect_trace(&w, "connected:refused");
+    expect_no_spinning(&w);
+    end_world(&w);
+}
+
+/* Sending goes on beside it. */
+static void test_dozing_and_sending(void)
+{
+    static const char out[1 << 20];
+    static char in[sizeof out];
+    for (int closes = 0; closes < 2; closes++) {
+        world w;
+        size_t n_in = 0;
+        row("conn_dozing_output_%s", closes ? "fails_told_once" : "goes_on");
+        begin_dozing(&w, "more");
+        qh_conn_send(&w.loop, &w.conn, out, sizeof out, false);
+        turn(&w, 0);
+        expect(w.conn.out_left > 0, "all of it was written at once");
+        expect_n("interest", w.conn.interest, QH_WRITABLE);
+        w.trace[0] = '\0';
+        expect_no_spinning(&w);
+        if (closes) {
+            close_peer(&w);
+            turn(&w, 0);
+            turn(&w, 0);
+            expect(strncmp(w.trace, "failed:E_SEND:", 14) == 0 && !strchr(w.trace, ' '), "events are '%s'", w.trace);
+            w.trace[0] = '\0';
+        }
+        for (int i = 0; !closes && i < 1000 && n_in < sizeof out; i++) {
+            ssize_t n = recv(w.sockets.peer, in, sizeof in, MSG_DONTWAIT);
+            n_in += n > 0 ? (size_t)n : 0;
+            turn(&w, 0);
+        }
+        expect(closes || n_in == sizeof out, "%zu bytes arrived", n_in);
+        expect(w.conn.dozing && w.conn.interest == 0 && w.conn.out_left == 0, "it does not doze any more");
+        expect_no_spinning(&w);
+        end_world(&w);
+    }
+}
+
+/* A full sink is the owner's word, too: what has come waits for room. */
+static void test_dozing_while_full(void)
+{
+    static char memory[8];
+    for (int paused = 0; paused < 2; paused++) {
+        world w;
+        qh_sink sink;
+        row("conn_dozing_while_full_%s", paused ? "paused_resumed_then_received" : "received_once_resumed");
+        begin_world(&w, local_pair(), true);
+        qh_sink_init_memory(&sink, memory, 0, 4);
+        qh_body_init(&w.conn.body, QH_FRAMING_LENGTH, 8, &USUAL_CHUNKS, &sink);
+        require(qh_conn_start_body(&w.loop, &w.conn) == 0, "qh_conn_start_body");
+        put(w.sockets.peer, "abcdefgh", 8);
+        turn(&w, 0);
+        expect_trace(&w, "full");
+        turn(&w, 0);
+        expect(w.conn.dozing, "it does not doze");
+        expect_no_spinning(&w);
+        require(!paused || qh_conn_pause(&w.loop, &w.conn, true) == 0, "qh_conn_pause");
+        sink.cap = 8;
+        expect(qh_conn_resume_body(&w.loop, &w.conn) == 0 && !w.conn.dozing, "it cannot be resumed");
+        expect(w.loop.unfinished.first == (paused ? NULL : &w.conn), "it waits for its turn, or does not");
+        if (paused) {
+            expect_no_spinning(&w);
+            require(qh_conn_pause(&w.loop, &w.conn, false) == 0, "qh_conn_pause");
+        }
+        turn(&w, 60000);
+        expect_trace(&w, "end");
+        expect(memcmp(memory, "abcdefgh", 8) == 0, "payload differs");
+        end_world(&w);
+    }
+}
+
+/* ------------------------------------------------------------------------- output of later requests */
+static void test_send_later(void)
+{
+    enum { LEN = 1 << 20, MORE = 100 };
+    static char out[LEN], both[LEN + MORE], in[LEN + MORE + 1];
+    for (int told = 0; told < 2; told++) {
+        world w;
+        size_t n_in = 0;
+        for (size_t i = 0; i < LEN; i++)
+            out[i] = (char)(i * 31 + (i >> 9));
+        row("conn_send_later_behind_the_rest_of_the_first_%s", told ? "told" : "not_told");
+        begin_world(&w, local_pair(), true);
+        w.conn.tells_sent = told;
+        qh_conn_send(&w.loop, &w.conn, out, LEN, false);
+        expect_n("request_end", w.conn.request_end, LEN);
+        turn(&w, 0);
+        size_t n_first = w.conn.n_sent, rest = LEN - n_first;
+        expect(n_first > 0 && rest > 0 && w.conn.out_left == rest, "it was no partial write");
+        expect(told == (w.trace[0] != '\0'), "events are '%s'", w.trace);
+        memcpy(both, out + n_first, rest);
+        memset(both + rest, 'm', MORE);
+        qh_conn_send_later(&w.loop, &w.conn, both, rest + MORE);
+        memset(out, '?', LEN); /* it is not needed any more */
+        expect_n("request_end", w.conn.request_end, LEN);
+        for (int i = 0; i < 1000 && n_in < LEN + MORE; i++) {
+            ssize_t n = recv(w.sockets.peer, in + n_in, sizeof in - n_in, MSG_DONTWAIT);
+            n_in += n > 0 ? (size_t)n : 0;
+            turn(&w, 0);
+        }
+        expect_n("sent", w.conn.n_sent, LEN + MORE);
+        expect_n("arrived", n_in, LEN + MORE);
+        for (size_t i = 0; i < LEN + MORE; i++)
+            if (!expect(in[i] == (i < LEN ? (char)(i * 31 + (i >> 9)) : 'm'), "byte %zu differs", i))
+                break;
+        expect(told == (w.trace[0] != '\0'), "events are '%s'", w.trace);
+        qh_conn_send(&w.loop, &w.conn, "hello", 5, false);
+        expect_n("request_end", w.conn.request_end, LEN + MORE + 5);
+        end_world(&w);
+    }
+}
+
+/* The server closes behind an answer, as it may; the requests for more are in vain, the answer is not. */
+static void test_send_later_failed(void)
+{
+    static const struct {
+        const char *name, *answer, *trace;
+        qh_phase phase;
+    } LATER_ROWS[] = {
+        {"head_still_read", OK, "head:19+0", QH_PHASE_HEAD},
+        {"no_answer_truncated", "", "failed:E_TRUNCATED", QH_PHASE_HEAD},
+        {"body_still_read", "hello", "end", QH_PHASE_BODY},
+        {"body_cut_off_truncated", "hel", "progress failed:E_TRUNCATED", QH_PHASE_BODY},
+        {"body_not_begun_truncated", "", "failed:E_TRUNCATED", QH_PHASE_BODY},
+        {"owner_deciding_not_told", "hello", "", QH_PHASE_TAKEN},
+    };
+    for (size_t i = 0; i < N_ROWS(LATER_ROWS); i++) {
+        world w;
+        char in[8];
+        qh_sink sink = {.kind = QH_SINK_NOTHING};
+        row("conn_send_later_to_closed_peer_%s", LATER_ROWS[i].name);
+        begin_world(&w, local_pair(), true);
+        w.conn.tells_sent = false;
+        begin_head(&w);
+        qh_conn_send(&w.loop, &w.conn, "first", 5, false);
+        turn(&w, 0);
+        require(recv(w.sockets.peer, in, sizeof in, 0) == 5, "recv");
+        if (LATER_ROWS[i].phase != QH_PHASE_HEAD) {
+            put(w.sockets.peer, OK, 19);
+            turn(&w, 0);
+            expect_trace(&w, "head:19+0");
+        }
+        if (LATER_ROWS[i].phase == QH_PHASE_BODY) {
+            qh_body_init(&w.conn.body, QH_FRAMING_LENGTH, 5, &USUAL_CHUNKS, &sink);
+            require(qh_conn_start_body(&w.loop, &w.conn) == 0, "qh_conn_start_body");
+        }
+        put(w.sockets.peer, LATER_ROWS[i].answer, strlen(LATER_ROWS[i].answer));
+        close_peer(&w);
+        qh_conn_send_later(&w.loop, &w.conn, "later", 5);
+        for (int k = 0; k < 4; k++)
+            turn(&w, 0);
+        expect_trace(&w, LATER_ROWS[i].trace);
+        expect(w.conn.out_left == 0 && !(w.conn.interest & QH_WRITABLE), "it tries on");
+        expect_n("sent", w.conn.n_sent, 5);
+        expect_no_spinning(&w);
+        end_world(&w);
+    }
+
+    world w;
+    row("conn_send_later_but_first_not_sent_yet_failed");
+    begin_world(&w, local_pair(), true);
+    begin_head(&w);
+    require(shutdown(w.sockets.ours, SHUT_WR) == 0, "shutdown");
+    qh_conn_send(&w.loop, &w.conn, "first", 5, false);
+    qh_conn_send_later(&w.loop, &w.conn, "firstlater", 10);
+    turn(&w, 0);
+    expect_trace(&w, "failed:E_SEND:pipe");
+    end_world(&w);
+
+    row("conn_send_later_behind_a_check_looked_at_first");
+    begin_world(&w, local_pair(), true);
+    qh_conn_send(&w.loop, &w.conn, "first", 5, true);
+    qh_conn_send_later(&w.loop, &w.conn, "firstlater", 10);
+    close_peer(&w);
+    turn(&w, 0);
+    expect_trace(&w, "stale");
+    expect(w.conn.n_sent == 0 && w.conn.out_left == 0, "something was sent");
+    end_world(&w);
+}
+
 int main(void)
 {
     test_connected();
@@ -436,5 +762,13 @@ int main(void)
     test_reset();
     test_disk_full();
     test_surplus();
+    test_dozing();
+    test_dozing_end();
+    test_dozing_closed();
+    test_dozing_after_failure();
+    test_dozing_and_sending();
+    test_dozing_while_full();
+    test_send_later();
+    test_send_later_failed();
     return check_summary("conn");
 }

@@ -321,6 +321,225 @@ static void test_empty_loop(void)
         qh_loop_close(&loop);
 }
 
+/* ------------------------------------------------------------------------- one connection alone, at once */
+enum { DIRECT_MAX = 16, MISSES_MAX = 4, RETRY_TURNS = 64 };
+#define OK "HTTP/1.1 200 OK\r\n\r\n"
+
+/* One turn, in which a wake-up is waiting; whether the poller was asked, and so has taken it back. */
+static bool turn_asks_poller(world *w, int timeout_ms)
+{
+    struct pollfd wake = {.fd = w->loop.poller.wake_fd, .events = POLLIN};
+    require(qh_poller_wake(&w->loop.poller) == 0, "qh_poller_wake");
+    turn(w, timeout_ms);
+    return poll(&wake, 1, 0) == 0;
+}
+
+static void begin_alone(world *w)
+{
+    begin_world(w, local_pair(), true);
+    w->conn.tells_sent = false;
+}
+
+/* Sends a request to which the answer is there already, if any. */
+static void ask(world *w, const char *answer)
+{
+    begin_head(w);
+    put(w->sockets.peer, answer, strlen(answer));
+    qh_conn_send(&w->loop, &w->conn, "x", 1, false);
+}
+
+static void test_direct(void)
+{
+    static const struct {
+        const char *name;
+        int timeout_ms;
+        bool paused, told, taken, not_sent, asks;
+        const char *trace;
+    } DIRECT_ROWS[] = {
+        {"poller_not_asked", 60000, false, false, false, false, false, "head:19+0"},
+        {"for_ever_poller_not_asked", -1, false, false, false, false, false, "head:19+0"},
+        {"without_waiting_poller_asked", 0, false, false, false, false, true, "head:19+0"},
+        {"while_paused_poller_asked", 60000, true, false, false, false, true, ""},
+        {"while_sending_is_told_poller_not_asked_and_nothing_read", 60000, false, true, false, false, false, "sent:1"},
+        {"while_owner_decides_poller_asked", 60000, false, false, true, false, true, ""},
+        {"nothing_sent_poller_asked", 60000, false, false, false, true, true, "head:19+0"},
+    };
+    for (size_t i = 0; i < N_ROWS(DIRECT_ROWS); i++) {
+        world w;
+        row("turn_answer_there_%s", DIRECT_ROWS[i].name);
+        begin_alone(&w);
+        w.conn.tells_sent = DIRECT_ROWS[i].told;
+        ask(&w, OK);
+        if (DIRECT_ROWS[i].not_sent)
+            require(qh_conn_stop_sending(&w.loop, &w.conn) == 0, "qh_conn_stop_sending");
+        if (DIRECT_ROWS[i].taken)
+            w.conn.phase = QH_PHASE_TAKEN;
+        require(qh_conn_pause(&w.loop, &w.conn, DIRECT_ROWS[i].paused) == 0, "qh_conn_pause");
+        uint64_t from = now_ns();
+        expect(turn_asks_poller(&w, DIRECT_ROWS[i].timeout_ms) == DIRECT_ROWS[i].asks, "the poller was asked, or was not");
+        expect_trace(&w, DIRECT_ROWS[i].trace);
+        expect(DIRECT_ROWS[i].told || w.loop.now_ns >= from, "the time stands still");
+        end_world(&w);
+    }
+}
+
+static void test_direct_two(void)
+{
+    world w;
+    qh_conn other = {0};
+    pair both = local_pair();
+    row("turn_answer_there_but_two_connections_poller_asked");
+    begin_alone(&w);
+    require(qh_conn_open(&w.loop, &other, both.ours, true) == 0, "qh_conn_open");
+    for (int i = 0; i < 3; i++) {
+        ask(&w, OK);
+        expect(turn_asks_poller(&w, 60000), "the poller was not asked");
+        expect_trace(&w, "head:19+0");
+    }
+    qh_conn_close(&w.loop, &other, false);
+    ask(&w, OK);
+    expect(!turn_asks_poller(&w, 60000), "it is alone now, and the poller was asked");
+    expect_trace(&w, "head:19+0");
+    close(both.peer);
+    end_world(&w);
+}
+
+/* An endless run of answers that are there at once: every so many turns, all others have their say. */
+static void test_direct_run(void)
+{
+    world w;
+    row("turn_many_answers_there_timer_told_all_the_same");
+    begin_alone(&w);
+    for (int round = 0; round < 3; round++) {
+        require(qh_poller_arm(&w.loop.poller, 1) == 0, "qh_poller_arm");
+        for (int i = 0; i < DIRECT_MAX; i++) {
+            ask(&w, OK);
+            expect_n("events", turn(&w, 60000), 1);
+            expect_trace(&w, "head:19+0");
+        }
+        ask(&w, OK);
+        turn(&w, 60000);
+        expect(strcmp(w.trace, "timer head:19+0") == 0 || strcmp(w.trace, "head:19+0 timer") == 0, "events are '%s'",
+               w.trace);
+        w.trace[0] = '\0';
+    }
+
+    row("turn_many_answers_there_woken_all_the_same");
+    for (int i = 0; i <= DIRECT_MAX; i++) {
+        ask(&w, OK);
+        expect(turn_asks_poller(&w, 60000) == (i == DIRECT_MAX), "turn %d asked the poller, or did not", i);
+    }
+    row("turn_answer_there_turns_that_ask_begin_the_run_anew");
+    for (int i = 0; i < 3 * DIRECT_MAX; i++) {
+        bool waits = i % 10 == 9;
+        ask(&w, OK);
+        expect(turn_asks_poller(&w, waits ? 0 : 60000) == waits, "turn %d asked the poller, or did not", i);
+    }
+    end_world(&w);
+}
+
+/* Answers that are not there yet when looked for: the attempts cost, and become fewer; one that succeeds brings them back. */
+static void test_direct_misses(void)
+{
+    world w;
+    row("turn_answers_late_looked_for_less_often");
+    begin_alone(&w);
+    for (unsigned i = 1; i <= MISSES_MAX + 3; i++) {
+        w.loop.n_turns = RETRY_TURNS; /* not a multiple, in the turn itself */
+        ask(&w, "");
+        expect(turn_asks_poller(&w, 60000), "there was no answer, and the poller was not asked");
+        expect_trace(&w, "");
+        expect_n("missed", w.loop.n_missed, i < MISSES_MAX ? i : MISSES_MAX);
+    }
+    ask(&w, OK);
+    expect(turn_asks_poller(&w, 60000), "it was looked for all the same");
+    expect_trace(&w, "head:19+0");
+    w.loop.n_turns = 2 * RETRY_TURNS - 2;
+    ask(&w, OK);
+    expect(turn_asks_poller(&w, 60000), "it was looked for all the same");
+    ask(&w, OK);
+    w.trace[0] = '\0';
+    expect(!turn_asks_poller(&w, 60000), "it was not looked for in turn %u", 2 * RETRY_TURNS);
+    expect_trace(&w, "head:19+0");
+    expect_n("missed", w.loop.n_missed, 0);
+    ask(&w, OK);
+    expect(!turn_asks_poller(&w, 60000), "it is not looked for at once again");
+    expect_trace(&w, "head:19+0");
+
+    row("turn_answer_late_waited_for");
+    uint64_t from = now_ns();
+    ask(&w, "");
+    while (poll(&(struct pollfd){.fd = w.loop.poller.wake_fd, .events = POLLIN}, 1, 0) > 0)
+        turn(&w, 0); /* no wake-ups are left */
+    turn(&w, 30);
+    expect_trace(&w, "");
+    expect(now_ns() - from >= 29 * MS, "it did not wait");
+    end_world(&w);
+}
+
+/* It has more for certain: it was stopped by its budget, or has room again. */
+static void test_direct_unfinished(void)
+{
+    static char memory[8];
+    world w;
+    qh_sink sink;
+    row("turn_body_resumed_poller_not_asked");
+    begin_alone(&w);
+    qh_sink_init_memory(&sink, memory, 0, 2);
+    qh_body_init(&w.conn.body, QH_FRAMING_LENGTH, 8, &USUAL_CHUNKS, &sink);
+    require(qh_conn_start_body(&w.loop, &w.conn) == 0, "qh_conn_start_body");
+    put(w.sockets.peer, "abcdef", 6);
+    turn(&w, 60000);
+    expect_trace(&w, "full");
+    for (sink.cap = 4; sink.cap <= 6; sink.cap += 2) {
+        require(qh_conn_resume_body(&w.loop, &w.conn) == 0, "qh_conn_resume_body");
+        expect(!turn_asks_poller(&w, 60000), "the poller was asked");
+        expect_trace(&w, "full");
+        expect(!w.loop.unfinished.first, "it still waits for its turn");
+    }
+    expect(memcmp(memory, "abcdef", 6) == 0, "payload differs");
+
+    row("turn_body_resumed_nothing_there_poller_asked_and_waits");
+    sink.cap = 8;
+    require(qh_conn_resume_body(&w.loop, &w.conn) == 0, "qh_conn_resume_body");
+    expect(turn_asks_poller(&w, 60000), "the poller was not asked");
+    expect_trace(&w, "");
+    uint64_t from = now_ns();
+    turn(&w, 30);
+    expect(now_ns() - from >= 29 * MS, "it did not wait");
+    put(w.sockets.peer, "gh", 2);
+    turn(&w, 60000);
+    expect_trace(&w, "end");
+    expect_n("missed", w.loop.n_missed, 0); /* it was not asked anything */
+    end_world(&w);
+}
+
+/* The connection is gone, or says so. */
+static void test_direct_end(void)
+{
+    world w;
+    row("turn_peer_gone_told_without_poller");
+    begin_alone(&w);
+    ask(&w, OK);
+    char in[8];
+    turn(&w, 60000);
+    begin_head(&w);
+    require(recv(w.sockets.peer, in, sizeof in, 0) == 1 && shutdown(w.sockets.peer, SHUT_WR) == 0, "shutdown");
+    qh_conn_send(&w.loop, &w.conn, "x", 1, false);
+    expect(!turn_asks_poller(&w, 60000), "the poller was asked");
+    expect_trace(&w, "head:19+0 failed:E_TRUNCATED");
+    end_world(&w);
+
+    row("turn_answer_in_two_parts_second_by_poller");
+    begin_alone(&w);
+    ask(&w, "HTTP/1.1 2");
+    expect(!turn_asks_poller(&w, 60000), "the poller was asked");
+    put(w.sockets.peer, "00 OK\r\n\r\n", 9);
+    expect(turn_asks_poller(&w, 60000), "the poller was not asked");
+    expect_trace(&w, "first head:19+0");
+    end_world(&w);
+}
+
 int main(void)
 {
     test_ring();
@@ -334,5 +553,11 @@ int main(void)
     test_abandon();
     test_closed_beside_child();
     test_empty_loop();
+    test_direct();
+    test_direct_two();
+    test_direct_run();
+    test_direct_misses();
+    test_direct_unfinished();
+    test_direct_end();
     return check_summary("turn");
 }

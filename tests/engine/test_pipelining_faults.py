@@ -3,9 +3,9 @@ import threading
 
 import pytest
 from support import faults
-from support.actions import Close, ReceiveRequest, Reset, Send
+from support.actions import Close, ReceiveRequest, Reset
 from support.loops import turn_for, turn_until
-from support.pipelined import WARM, Gate, Serve, Told, hold, path_of, plain, servers
+from support.pipelined import Gate, Serve, Told, hold, plain, servers
 from support.request_reading import take_head
 
 import qhttp
@@ -28,7 +28,7 @@ def answer_first(n_taken, n_answered, cut=lambda answer: b"", change=plain):
         heads = [take_head(peer) for _ in range(n_taken)]
         more = cut(plain(heads[n_answered])) if n_answered < n_taken else b""
         peer.send(b"".join(map(plain, heads[:n_answered])) + more)
-        peer.server.answered += map(path_of, heads[:n_answered])
+        peer.server.note_answered(heads[:n_answered])
     return act
 
 
@@ -61,7 +61,7 @@ def test_connection_that_ends_after_some_answers_is_replaced(server, k, end):
     assert told.error == "NoError"
     assert told.finished() == [(n, False) for n in range(N)]
     assert told.bodies == bodies(*range(N))
-    assert one.answered == PATHS                            # each once, in order
+    one.wait_answered(PATHS)                                # each once, in order
     assert len(one.connections) == (1 if k == N else 2)
 
 
@@ -71,7 +71,7 @@ def test_connection_whose_end_comes_with_the_answers_is_replaced(server, k):
     assert told.error == "NoError"
     assert told.finished() == [(n, False) for n in range(N)]
     assert told.bodies == bodies(*range(N))
-    assert one.answered == PATHS
+    one.wait_answered(PATHS)
 
 
 @pytest.mark.parametrize("k", range(N + 1))
@@ -112,7 +112,7 @@ def test_connections_that_carry_one_answer_each_bring_all(server, depth):
     told.get(*PATHS)
     assert told.wait() == "NoError"
     assert told.bodies == bodies(*range(N))
-    assert one.answered == PATHS
+    one.wait_answered(PATHS)
 
 
 @pytest.mark.parametrize("depth", [1, 8])
@@ -178,13 +178,13 @@ def test_answer_that_is_the_last_sends_the_others_to_a_new_connection(server, k,
     def act(peer):
         heads = [take_head(peer) for _ in range(N)]
         peer.send(b"".join(map(plain, heads[:k])) + last(heads[k]))
-        peer.server.answered += map(path_of, heads[:k + 1])
+        peer.server.note_answered(heads[:k + 1])
 
     one, told = all_asked(server, [act, Close()])
     assert told.error == "NoError"
     assert told.finished() == [(n, False) for n in range(N)]
     assert told.bodies == {n: plain(b"GET /%d " % n)[-12:] if n == k else b"<body of /%d>" % n for n in range(N)}
-    assert one.answered == PATHS
+    one.wait_answered(PATHS)
 
 
 @pytest.mark.parametrize("k", range(N))
@@ -221,7 +221,7 @@ def test_surplus_behind_the_last_answer_reaches_nobody(server, n_at_once, surplu
 @pytest.mark.parametrize("turn", [False, True], ids=["", "turning"])
 def test_surplus_is_not_the_answer_of_a_request_queued_after_it_came(server, n, signal, turn):
     """It lies in the buffer already when a slot queues the request, and, turning, sends it."""
-    one = server([Serve(n_at_once=n, times=1, send=lambda peer, data: peer.send(data + EVIL)), hold])
+    one = server([Serve(n_at_once=n, times=1, send=lambda peer, data: peer.send(data + EVIL)), Serve()])
     told = Told(one, 8).warm()
     base = told.base
 
@@ -235,18 +235,22 @@ def test_surplus_is_not_the_answer_of_a_request_queued_after_it_came(server, n, 
     told.get(*PATHS[:n])
     assert told.wait() == "NoError"
     assert told.bodies == {**bodies(*range(n)), n: b"<body of /late>"}
+    assert one.paths(1) == ["/late"]                        # the connection with the surplus is not used any more
 
 
 @pytest.mark.parametrize("signal", ["responseHeaderReceived", "readyRead", "dataReadProgress", "requestFinished"])
-@pytest.mark.parametrize("n", [1, 2])
-def test_answer_that_comes_before_its_request_is_sent_is_not_taken(server, n, signal):
+@pytest.mark.parametrize("n, depth", [(1, 1), (1, 8), (2, 8)])
+@pytest.mark.parametrize("turn", [False, True], ids=["same turn", "later turn"])
+def test_answer_that_comes_before_its_request_is_sent_is_not_taken(server, n, depth, signal, turn):
     """The answer before is complete, and the request queued but not sent, when the server speaks again."""
-    one = server([Serve(n_at_once=n, times=1), hold])
-    told = Told(one, 8).warm()
+    one = server([Serve(n_at_once=n, times=1), Serve()])
+    told = Told(one, depth).warm()
     base = told.base
 
     def queue():
         if told.http.currentId() == base + n - 1 and not told.http.hasPendingRequests():
+            if turn:
+                qhttp.run(1)
             told.get("/late")
             one.say(EVIL)
 
@@ -261,12 +265,12 @@ def test_answers_for_more_than_were_sent_are_not_taken(server, depth):
     def act(peer):
         heads = [take_head(peer) for _ in range(depth)]
         peer.send(b"".join(map(plain, heads)) + EVIL * 3)
-        peer.server.answered += map(path_of, heads)
+        peer.server.note_answered(heads)
 
     one, told = all_asked(server, [act, hold], depth)
     assert told.error == "NoError"
     assert told.bodies == bodies(*range(N))
-    assert one.answered == PATHS
+    one.wait_answered(PATHS)
 
 
 def test_bytes_on_the_idle_connection_after_pipelining_close_it(server):
@@ -287,7 +291,3 @@ def test_end_of_the_idle_connection_without_a_turn_is_seen_before_requests_are_s
     assert told.wait() == "NoError"
     assert told.bodies == bodies(0, 1, 2)
     assert one.paths() == ["/warm", *PATHS]
-
-
-def test_warm_script_is_one_answer():
-    assert isinstance(WARM[-1], Send)

@@ -1,6 +1,5 @@
 """Servers that answer many requests of one connection, and a record of every signal, for the tests of pipelining."""
 import contextlib
-import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,7 +59,7 @@ class Serve:
         for _ in range(self.times):
             heads = [take_head(peer) for _ in range(self.n_at_once)]
             (self.send or type(peer).send)(peer, b"".join(map(self.answer, heads)))
-            peer.server.answered += map(path_of, heads)
+            peer.server.note_answered(heads)
 
 
 WARM = (ReceiveRequest(), Send(faults.whole(b"warm")))      # what a connection has to see before anything is sent ahead
@@ -73,6 +72,15 @@ class PipelinedServer(ScriptedServer):
         self.answered: list[str] = []
         first = [[*WARM, *scripts[0]], *scripts[1:]] if warm and scripts else scripts
         super().__init__(*first, beyond=beyond)
+
+    def note_answered(self, heads: list[bytes]) -> None:
+        self.answered += map(path_of, heads)
+        self._notify()
+
+    def wait_answered(self, paths: list[str]) -> None:
+        """The log is written after the sending: it may be behind the client for a moment."""
+        self.wait_for(lambda: len(self.answered) >= len(paths))
+        assert self.answered == paths
 
     def paths(self, number: int = 0) -> list[str]:
         """What one connection has asked for."""
@@ -160,7 +168,3 @@ class Told:
             else:
                 log.append((name, values, id))
         return log
-
-
-def numbers_in(paths: list[str]) -> list[int]:
-    return [int(number) for path in paths for number in re.findall(r"\d+", path)]

@@ -1,0 +1,67 @@
+"""A connection, and the Watcher that is told what happens on it. HTTP's rules are for the floors above."""
+from libc.stdint cimport uint64_t
+
+from qhttp._core cimport QH_E_SINK, Endpoint, Limits, Loop, Sink, qh_conn, qh_event, qh_framing, qh_head_facts, qh_status
+
+
+cdef class Watcher:
+    """Is told what happens on a connection. Every method may be called again from inside a slot's own turn of the loop."""
+    cdef object on_connected(self, Connection connection, int error)
+    cdef object on_sent(self, Connection connection, size_t n)
+    cdef object on_stale(self, Connection connection)
+    cdef object on_first_bytes(self, Connection connection)
+    cdef object on_head(self, Connection connection)
+    cdef object on_progress(self, Connection connection)
+    cdef object on_full(self, Connection connection)
+    cdef object on_end(self, Connection connection, size_t n_surplus)
+    cdef object on_failed(self, Connection connection, qh_status status, int error)
+    # The connection on which its request was sent before its turn is gone: the request is as if it had not been sent.
+    cdef object on_line_lost(self)
+    # An exception came out of one of these, KeyboardInterrupt among them; run() will raise it.
+    cdef object on_broken(self, Connection connection, object error)
+
+
+cdef class Connection(Endpoint):
+    """One socket in a loop. Its owner is whoever holds a reference; the loop holds none."""
+    cdef qh_conn *c
+    cdef Loop loop
+    cdef Watcher watcher                # of the exchange under way; None in between
+    cdef list line                      # those whose requests were sent before their turn, in that order; None: nobody
+    cdef object idle_owner              # weak reference: its connection_lost(connection) is called when an idle one ends
+    cdef readonly object key            # of the pool: what the connection may be used for
+    cdef readonly unsigned int n_uses   # exchanges begun on it
+    cdef bint is_persistent             # the server has kept it open after an answer: it may be asked ahead
+    cdef bint is_doomed                 # answers will come that nobody wants any more: it must not be used again
+    cdef bytes out                      # what is being sent: kept until it is
+    cdef Sink sink                      # of the body under way
+    cdef char *data                     # of the head event under way: head, then what follows it
+    cdef size_t head_len, n
+    cdef qh_head_facts facts            # of the head under way
+    cdef bytes judged                   # the head that `facts` is about, once it was found valid; None: there is none
+    cdef readonly size_t n_surplus      # bytes behind the message that nobody asked for
+    cdef object tell(self, Watcher watcher, qh_event *event)
+    cdef bint is_open(self)
+    cdef uint64_t received(self)
+    cdef size_t unsent(self)
+    cdef uint64_t last_moved(self)
+    cdef bint has_input(self)
+    cdef Py_ssize_t n_in_line(self)
+    cdef int send(self, bytes piece, bint check) except -1
+    cdef uint64_t stand_in_line(self, Watcher watcher, bytes piece) except? 0
+    cdef int expect_head(self, Limits limits) except -1
+    cdef bytes head_block(self)
+    cdef bint is_head_known(self)
+    cdef qh_status read_facts(self)
+    cdef qh_status find_head(self)
+    cdef qh_status skip_head(self)
+    cdef qh_status begin_body(self, qh_framing framing, uint64_t length, Limits limits, Sink sink) except? QH_E_SINK
+    cdef bint more_room(self, uint64_t claim) except -1
+    cdef int stop_sending(self) except -1
+    cdef int pause(self, bint paused) except -1
+    cdef bint pass_on(self) except -1
+    cdef int rest(self) except -1
+    cdef object end_idle(self)
+    cpdef close(self)
+
+
+cdef int adopt_descriptor(Loop loop, Connection connection, int fd, bint connected) except -1

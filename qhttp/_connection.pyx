@@ -1,0 +1,282 @@
+"""Floor 1: a connection of the loop, and whoever is told what happens on it. What each field means stands in _connection.pxd."""
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
+from cpython.pythread cimport PyThread_get_thread_ident
+from libc.errno cimport errno
+from libc.stdint cimport uint64_t
+from libc.string cimport memcmp
+
+from qhttp._core cimport (
+    QH_AGAIN, QH_DONE, QH_E_SINK, QH_EVENT_CONNECTED, QH_EVENT_END, QH_EVENT_FIRST_BYTES, QH_EVENT_FULL, QH_EVENT_HEAD,
+    QH_EVENT_IDLE_END, QH_EVENT_PROGRESS, QH_EVENT_SENT, QH_EVENT_STALE, QH_FRAMING_LENGTH, Endpoint, Limits, Loop, Sink,
+    os_error, qh_body_feed, qh_body_init, qh_conn, qh_conn_close, qh_conn_expect_head, qh_conn_keep, qh_conn_next_head,
+    qh_conn_open, qh_conn_pause, qh_conn_rest, qh_conn_resume_body, qh_conn_scan_input, qh_conn_send, qh_conn_send_later,
+    qh_conn_start_body, qh_conn_stop_sending, qh_event, qh_event_kind, qh_fields_index, qh_framing, qh_status,
+)
+
+
+cdef class Watcher:
+    cdef object on_connected(self, Connection connection, int error):
+        pass
+
+    cdef object on_sent(self, Connection connection, size_t n):
+        pass
+
+    cdef object on_stale(self, Connection connection):
+        pass
+
+    cdef object on_first_bytes(self, Connection connection):
+        pass
+
+    cdef object on_head(self, Connection connection):
+        pass
+
+    cdef object on_progress(self, Connection connection):
+        pass
+
+    cdef object on_full(self, Connection connection):
+        pass
+
+    cdef object on_end(self, Connection connection, size_t n_surplus):
+        pass
+
+    cdef object on_failed(self, Connection connection, qh_status status, int error):
+        pass
+
+    cdef object on_line_lost(self):
+        pass
+
+    cdef object on_broken(self, Connection connection, object error):
+        pass
+
+
+cdef int adopt_descriptor(Loop loop, Connection connection, int fd, bint connected) except -1:
+    """Takes a non-blocking socket over into the loop; where that fails, the descriptor is still the caller's."""
+    connection.loop = loop
+    connection.c.owner = <void *>connection
+    if qh_conn_open(&loop.c, connection.c, fd, connected) < 0:
+        raise os_error(errno)
+    return 0
+
+
+@cython.no_gc_clear      # its loop must be there to the last: the poll set has its address
+cdef class Connection(Endpoint):
+    def __cinit__(self, key=None):
+        self.c = <qh_conn *>PyMem_RawCalloc(1, sizeof(qh_conn))
+        if self.c == NULL:
+            raise MemoryError
+        self.c.fd = -1
+        self.key = key
+
+    def __dealloc__(self):
+        if self.c == NULL:
+            return
+        if self.loop is not None and self.c.fd >= 0:
+            if PyThread_get_thread_ident() != self.loop.thread:
+                self.loop.adopt_orphan(self.c)
+                return
+            qh_conn_close(&self.loop.c, self.c, False)
+        PyMem_RawFree(self.c)
+
+    def __repr__(self):
+        return f"<qhttp connection {'open' if self.c.fd >= 0 else 'closed'}, used {self.n_uses} times>"
+
+    cdef object take(self, qh_event *event):
+        cdef Watcher watcher = self.watcher
+        try:
+            if watcher is None:
+                self.end_idle()
+            else:
+                self.tell(watcher, event)
+        except BaseException as error:
+            self.loop.note_error(error)
+            if self.watcher is not None:    # whoever has the connection now
+                watcher = self.watcher
+            if watcher is not None:
+                watcher.on_broken(self, error)
+
+    cdef object tell(self, Watcher watcher, qh_event *event):
+        cdef qh_event_kind kind = event.kind
+        if kind == QH_EVENT_HEAD:
+            self.data, self.head_len, self.n = event.data, event.head_len, event.n
+            watcher.on_head(self)
+        elif kind == QH_EVENT_SENT:
+            watcher.on_sent(self, event.n)
+        elif kind == QH_EVENT_PROGRESS:
+            watcher.on_progress(self)
+        elif kind == QH_EVENT_END:
+            watcher.on_end(self, event.n)
+        elif kind == QH_EVENT_FULL:
+            watcher.on_full(self)
+        elif kind == QH_EVENT_FIRST_BYTES:
+            watcher.on_first_bytes(self)
+        elif kind == QH_EVENT_CONNECTED:
+            watcher.on_connected(self, event.error)
+        elif kind == QH_EVENT_STALE or kind == QH_EVENT_IDLE_END:
+            watcher.on_stale(self)
+        else:
+            watcher.on_failed(self, event.status, event.error)
+
+    cdef bint is_open(self):
+        return self.c.fd >= 0
+
+    cdef uint64_t received(self):
+        return self.c.body.n_received
+
+    cdef size_t unsent(self):
+        return self.c.out_left
+
+    cdef uint64_t last_moved(self):
+        return self.c.last_moved_ns
+
+    cdef bint has_input(self):
+        return self.c.input_at < self.c.input_len
+
+    cdef Py_ssize_t n_in_line(self):
+        return len(self.line) if self.line is not None else 0
+
+    cdef int send(self, bytes piece, bint check) except -1:
+        """Sends `piece` in the next turn. With `check`, an idle connection is looked at before (on_stale)."""
+        self.out = piece
+        qh_conn_send(&self.loop.c, self.c, PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece), check)
+        return 0
+
+    cdef uint64_t stand_in_line(self, Watcher watcher, bytes piece) except? 0:
+        """Sends a request behind those under way; its watcher has the connection when theirs are answered. Returns where
+        it begins, in bytes sent."""
+        cdef uint64_t start = self.c.n_sent + self.c.out_left
+        if self.c.out_left:
+            piece = self.out[PyBytes_GET_SIZE(self.out) - self.c.out_left:] + piece
+        self.out = piece
+        if self.line is None:
+            self.line = []
+        self.line.append(watcher)
+        self.c.pipelined = True
+        qh_conn_send_later(&self.loop.c, self.c, PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece))
+        return start
+
+    cdef int expect_head(self, Limits limits) except -1:
+        self.n_uses += 1
+        self.n_surplus = 0
+        if qh_conn_expect_head(&self.loop.c, self.c, &limits.head) < 0:
+            raise os_error(errno)
+        return 0
+
+    cdef bytes head_block(self):
+        return PyBytes_FromStringAndSize(self.data, self.head_len)
+
+    cdef bint is_head_known(self):
+        """Whether this head is, byte for byte, the one judged last: then `judged` and `facts` are right for it, too."""
+        return (self.judged is not None and <size_t>PyBytes_GET_SIZE(self.judged) == self.head_len
+                and memcmp(PyBytes_AS_STRING(self.judged), self.data, self.head_len) == 0)
+
+    cdef qh_status read_facts(self):
+        self.judged = None
+        return qh_fields_index(self.data, self.head_len, NULL, 0, &self.facts)
+
+    cdef qh_status find_head(self):
+        """Looks for the expected head in what came behind the answer before: QH_DONE, QH_AGAIN, or an error."""
+        cdef size_t head_len = 0
+        cdef qh_status status = qh_conn_scan_input(self.c, &head_len)
+        if status == QH_DONE:
+            self.data, self.head_len = self.c.input + self.c.input_at, head_len
+            self.n = self.c.input_len - self.c.input_at
+        return status
+
+    cdef qh_status skip_head(self):
+        """The head was an interim answer's: QH_DONE where the next one is there already, QH_AGAIN, or an error."""
+        cdef size_t head_len = 0, rest = self.n - self.head_len
+        cdef qh_status status = qh_conn_next_head(self.c, self.data + self.head_len, rest, &head_len)
+        if status == QH_DONE:
+            self.data, self.head_len, self.n = self.c.input + self.c.input_at, head_len, rest
+        return status
+
+    cdef qh_status begin_body(self, qh_framing framing, uint64_t length, Limits limits, Sink sink) except? QH_E_SINK:
+        """Sets the body up and takes what came with the head. QH_DONE, QH_AGAIN (the loop goes on), or an error.
+
+        After this nothing of the head event is needed any more: user code may run.
+        """
+        cdef qh_status status = QH_AGAIN
+        cdef size_t used = 0, rest = self.n - self.head_len
+        cdef char *data = self.data + self.head_len
+        self.data = NULL
+        self.sink = sink
+        qh_body_init(&self.c.body, framing, length, &limits.chunk, &sink.c)
+        if self.c.body.whole:
+            status = QH_DONE
+        elif rest > 0:
+            sink.make_room(rest if framing != QH_FRAMING_LENGTH or rest < length else length, length)
+            if sink.c.fd >= 0:
+                with nogil:
+                    status = qh_body_feed(&self.c.body, data, rest, &used)
+            else:
+                status = qh_body_feed(&self.c.body, data, rest, &used)
+        self.n_surplus = rest - used
+        if status == QH_AGAIN:
+            if qh_conn_start_body(&self.loop.c, self.c) < 0:
+                raise os_error(errno)
+        elif self.line is not None and not qh_conn_keep(self.c, data + used, rest - used):
+            raise MemoryError
+        return status
+
+    cdef bint more_room(self, uint64_t claim) except -1:
+        """The sink was full: goes on receiving if it has room now."""
+        if self.sink.c.len == self.sink.c.cap and not self.sink.make_room(0, claim):
+            return False
+        if qh_conn_resume_body(&self.loop.c, self.c) < 0:
+            raise os_error(errno)
+        return True
+
+    cdef int stop_sending(self) except -1:
+        """The answer came before the request was sent whole: the rest of it is not sent any more."""
+        if qh_conn_stop_sending(&self.loop.c, self.c) < 0:
+            raise os_error(errno)
+        return 0
+
+    cdef int pause(self, bint paused) except -1:
+        if self.c.fd >= 0:
+            if qh_conn_pause(&self.loop.c, self.c, paused) < 0:
+                raise os_error(errno)
+            self.loop.wake()
+        return 0
+
+    cdef bint pass_on(self) except -1:
+        """The exchange is over: gives the connection to the one that stands next in line; False where nobody does."""
+        if not self.line:
+            return False
+        self.watcher = <Watcher>self.line.pop(0)
+        self.is_persistent = True
+        self.sink = None
+        self.c.tells_sent = False       # not before its turn has come
+        return True
+
+    cdef int rest(self) except -1:
+        """The exchange is over and the connection fit for another."""
+        self.watcher = None
+        self.is_persistent = True
+        self.sink = None
+        self.out = None
+        self.line = None
+        if qh_conn_rest(&self.loop.c, self.c) < 0:
+            raise os_error(errno)
+        return 0
+
+    cdef object end_idle(self):
+        """The server has closed an idle connection, or sent what nobody asked for: it is of no more use."""
+        owner = self.idle_owner() if self.idle_owner is not None else None
+        self.close()
+        if owner is not None:
+            owner.connection_lost(self)
+
+    cpdef close(self):
+        """Closes the socket at once; safe to repeat."""
+        cdef list line = self.line
+        if self.c.fd >= 0:
+            qh_conn_close(&self.loop.c, self.c, False)
+        self.watcher = self.line = None
+        if line is not None:
+            for watcher in line:
+                (<Watcher>watcher).on_line_lost()
+        self.sink = None
+        self.out = None
