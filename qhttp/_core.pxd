@@ -111,7 +111,7 @@ cdef extern from "turn.h" nogil:
         void *owner
         int fd
         bint pipelined, tells_sent
-        uint64_t last_moved_ns, n_sent, request_end
+        uint64_t last_moved_ns, n_sent, n_sent_then, request_end
         size_t out_left
         char *input
         size_t input_at, input_len

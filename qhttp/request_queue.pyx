@@ -264,10 +264,10 @@ cdef class RequestQueue(Observer):
                 request.body = details.data
                 request.source_len = 0
             else:
-                request.source = details.data
-                size = source_length(details.data)
-                request.is_chunked = size is None
-                request.source_len = size or 0
+                from qhttp.engine.source import Source      # not before the first device: imports are felt
+                request.source = Source(details.data)
+                request.is_chunked = request.source.length is None
+                request.source_len = request.source.length or 0
         body_len = None
         if has_body and not request.is_chunked:
             body_len = len(request.body) if request.body is not None else request.source_len
@@ -451,23 +451,3 @@ cdef class RequestQueue(Observer):
         self.drop_behind(0)
         self.loop.let_go(self)
         self.state_now = UNCONNECTED
-
-
-cdef object source_length(object source):
-    """Bytes that a source will give: its size(), else its seekable end, else None: unknown. Raises DeviceError."""
-    cdef object size = None
-    try:
-        seekable = hasattr(source, "seek") and (not hasattr(source, "seekable") or source.seekable())
-        if seekable:
-            source.seek(0)
-        if callable(getattr(source, "size", None)):
-            size = source.size()
-        elif seekable:
-            size = source.seek(0, 2)
-        else:
-            return None
-        if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 2**62:
-            raise ValueError(f"its size is {size!r}")
-    except Exception as error:
-        raise DeviceError(f"Error reading from device: {error}") from error
-    return size

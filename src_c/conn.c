@@ -92,7 +92,9 @@ static void give_output(qh_loop *loop, qh_conn *conn, const char *data, size_t l
 
 void qh_conn_send(qh_loop *loop, qh_conn *conn, const char *data, size_t len, bool check)
 {
-    conn->check_before_send = check && !(conn->drained && conn->quiet_turn == loop->n_turns);
+    bool was_quiet = conn->drained && conn->quiet_turn == loop->n_turns;
+    conn->check_before_send = check && !was_quiet;
+    conn->check_if_late = check && was_quiet;
     conn->request_end = conn->n_sent + len;
     give_output(loop, conn, data, len);
 }
@@ -110,6 +112,8 @@ int qh_conn_stop_sending(qh_loop *loop, qh_conn *conn)
 }
 
 /* ------------------------------------------------------------------------------------------ sending */
+#define QUIET_NS 1000000u /* a socket that was empty so long ago need not be looked at: no more comes in between than after */
+
 void qh_conn_fail(qh_loop *loop, qh_conn *conn, qh_status status, int error)
 {
     qh_event *event = qh_ring_add(loop, conn, QH_EVENT_FAILED);
@@ -127,7 +131,9 @@ static bool is_silent(int fd)
 
 void qh_conn_flush(qh_loop *loop, qh_conn *conn)
 {
-    if (conn->check_before_send) {
+    bool is_late = conn->check_if_late && loop->now_ns - conn->quiet_ns > QUIET_NS;
+    conn->check_if_late = false;
+    if (conn->check_before_send || is_late) {
         conn->check_before_send = false;
         if (!is_silent(conn->fd)) {
             conn->out_left = 0;

@@ -146,8 +146,10 @@ void qh_conn_receive_head(qh_loop *loop, qh_conn *conn)
     }
     size_t n = (size_t)got, head_len;
     conn->last_moved_ns = loop->now_ns;
+    conn->n_sent_then = conn->n_sent;
     conn->drained = n < len;
     conn->quiet_turn = loop->n_turns;
+    conn->quiet_ns = loop->now_ns;
 
     char *data = room;
     if (in_place) {
@@ -204,9 +206,11 @@ void qh_conn_receive_body(qh_loop *loop, qh_conn *conn)
     qh_body *body = &conn->body;
     uint64_t before = body->n_received;
     size_t n_surplus;
+    conn->n_sent_then = conn->n_sent;
     qh_status status = qh_body_receive(body, conn->fd, loop->scratch, BODY_BUDGET, &n_surplus);
     conn->drained = body->drained;
     conn->quiet_turn = loop->n_turns;
+    conn->quiet_ns = loop->now_ns;
     if (status != QH_AGAIN)
         conn->last_moved_ns = loop->now_ns;
 

@@ -91,6 +91,8 @@ static bool visit_directly(qh_loop *loop)
 static void flush_outbox(qh_loop *loop)
 {
     qh_conn *conn;
+    if (loop->outbox.first)
+        loop->now_ns = monotonic_ns(); /* slots may have taken their time */
     while (qh_ring_has_room(loop) && (conn = loop->outbox.first)) {
         qh_list_remove(&loop->outbox, conn, QH_OUTBOX);
         qh_conn_flush(loop, conn);

@@ -76,14 +76,15 @@ typedef struct qh_conn {
     bool paused;            /* by the owner: leaves the poll set */
     bool dozing;            /* bytes have come that the owner is not ready for: out of the poll set until it is */
     bool answer_begun;      /* FIRST_BYTES or HEAD was told for this exchange */
-    bool drained;           /* the last receive emptied the socket, in turn `quiet_turn` */
-    uint64_t quiet_turn;
+    bool drained;           /* the last receive emptied the socket, in turn `quiet_turn`, at `quiet_ns` */
+    uint64_t quiet_turn, quiet_ns;
     uint64_t last_moved_ns; /* CLOCK_MONOTONIC of the last byte sent or received, connect included */
     const char *out;        /* borrowed: the owner keeps it until out_left is 0 */
     size_t out_left;
-    bool check_before_send;
+    bool check_before_send, check_if_late; /* always; only if that receive was not just now */
     bool tells_sent;        /* the owner wants SENT events */
     uint64_t n_sent;        /* bytes written in all */
+    uint64_t n_sent_then;   /* n_sent at the last receive: what came behind an answer can answer only what was out by then */
     uint64_t request_end;   /* n_sent when the request under way is written whole; what follows belongs to later ones */
     bool pipelined;         /* what comes behind an answer is kept: another one's */
     char *input;            /* received and not used up: a head in pieces, later answers; NULL: never needed */

@@ -11,7 +11,7 @@ cdef class Request:
     """What to send: `head`, then `body` (bytes) or what `source` gives."""
     cdef bytes head
     cdef bytes body             # None: no body, or it comes from the source
-    cdef object source          # has read(n); None: no source
+    cdef object source          # a Source; None: no source
     cdef uint64_t source_len    # bytes of the source, unless it is chunked
     cdef bint is_chunked        # the source's length is unknown
     cdef bint is_head           # the answer has no body
@@ -68,7 +68,6 @@ cdef class Exchange(Timed):
     cdef int stage              # of sending: what comes next
     cdef uint64_t out_start     # where the request begins, in bytes sent on the connection
     cdef uint64_t n_to_send     # bytes of the request; 0: unknown
-    cdef uint64_t n_source_left
     cdef uint64_t n_told        # body bytes, in the last progressed()
     cdef uint64_t n_announced   # body bytes by Content-Length; 0: unknown
     cdef object carry(self, Request request)
@@ -82,7 +81,8 @@ cdef class Exchange(Timed):
     cdef uint64_t n_sent(self)
     cdef uint64_t out_end(self)
     cdef object send_next(self, bint check)
-    cdef bytes next_block(self)
+    cdef object rewind(self)
+    cdef bytes next_piece(self)
     cdef bint judge_head(self, Connection connection) except -1
     cdef object fail_head(self, qh_status status)
     cdef object begin_body(self, Connection connection, bytes block)

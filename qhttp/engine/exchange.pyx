@@ -36,7 +36,6 @@ from qhttp.errors import (
 cdef enum:
     MAX_RETRIES = 2
     JOINED_MAX = 64 << 10       # head and body up to this size are sent by one call
-    SOURCE_BLOCK = 4096         # a source is read and sent in steps of so many bytes, as the original does
 
 cdef enum:                      # stages of sending
     SEND_HEAD
@@ -179,7 +178,6 @@ cdef class Exchange(Timed):
             return
         connection.expect_head(self.options.limits)
         self.out_start, self.stage = connection.c.n_sent, SEND_HEAD
-        self.n_source_left = self.request.source_len
         if self.limits is not None:
             self.limits.watch_traffic()
         self.send_next(reused)
@@ -255,64 +253,37 @@ cdef class Exchange(Timed):
         elif self.stage == SEND_BODY:
             piece, self.stage = request.body, SEND_NOTHING
         elif self.stage == SEND_SOURCE:
-            piece = self.next_block()
+            piece = self.next_piece()
         # The source may have done anything, also turned the loop until all was over.
         if piece and not self.over and not self.stop_sending and self.connection is connection:
             connection.c.tells_sent = self.stage != SEND_NOTHING or self.observer.wants_sent()
             connection.send(piece, check)
 
-    def rewind(self):
-        """Puts a source back to its start."""
-        source = self.request.source
+    cdef object rewind(self):
         self.in_source = True
         try:
-            if hasattr(source, "seek") and (not hasattr(source, "seekable") or source.seekable()):
-                source.seek(0)
-            elif self.n_retries:
-                raise DeviceError("the body cannot be sent again: its device cannot seek")
-        except Exception as error:
-            self.fail_source(error if isinstance(error, DeviceError) else DeviceError(f"Error reading from device: {error}"))
+            self.request.source.rewind(self.n_retries > 0)
+        except DeviceError as error:
+            if not self.over:
+                self.fail(error)
         finally:
             self.in_source = False
 
-    def fail_source(self, error):
-        if not self.over:
-            self.fail(error)
-
-    cdef bytes next_block(self):
-        cdef bint chunked = self.request.is_chunked
-        cdef uint64_t n_wanted = SOURCE_BLOCK if chunked or self.n_source_left > SOURCE_BLOCK else self.n_source_left
-        if n_wanted == 0:
-            self.stage = SEND_NOTHING
-            return None
+    cdef bytes next_piece(self):
         self.in_source = True
         try:
-            block = self.request.source.read(n_wanted)
-            if not isinstance(block, (bytes, bytearray, memoryview)):
-                raise TypeError(f"read() must give bytes, not {type(block).__name__}")
-            block = bytes(block)
-        except Exception as error:
-            self.fail_source(DeviceError(f"Error reading from device: {error}"))
+            piece = self.request.source.next_piece()
+        except DeviceError as error:
+            if not self.over:
+                self.fail(error)
             return None
         finally:
             self.in_source = False
         if self.over or self.stage != SEND_SOURCE:
             return None
-        if <uint64_t>len(block) > n_wanted:
-            self.fail(DeviceError(f"Error reading from device: it gave {len(block)} bytes, {n_wanted} were asked for"))
-            return None
-        if chunked:
-            if not block:
-                self.stage = SEND_NOTHING
-            block = b"%x\r\n%b\r\n" % (len(block), block)
-            return block
-        if not block:
-            self.fail(DeviceError(f"Error reading from device: it ended {self.n_source_left} bytes early"))
-            return None
-        self.n_source_left -= len(block)
-        if self.n_source_left == 0:
+        if self.request.source.is_at_end:
             self.stage = SEND_NOTHING
-        return block
+        return piece
 
     cdef uint64_t n_sent(self):
         """Bytes of this request that were written; those behind it do not count."""
@@ -536,9 +507,9 @@ cdef class Exchange(Timed):
     cdef object finish(self):
         cdef Connection connection = self.connection
         cdef bint reusable = self.keep_alive and not connection.is_doomed
-        if connection.n_surplus:        # an answer may be there already only where its request is
-            reusable = reusable and connection.line is not None and len(connection.line) > 0 and (
-                <Exchange>connection.line[0]).out_end() <= connection.c.n_sent
+        if connection.n_surplus:        # another answer, if its request was out when that was received
+            reusable = reusable and connection.n_in_line() > 0 and (
+                <Exchange>connection.line[0]).out_end() <= connection.c.n_sent_then
         self.leave()
         if not reusable:
             connection.close()

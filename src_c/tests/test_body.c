@@ -38,7 +38,8 @@ typedef struct transfer {
     const sink_kind *kind;
     pair sockets;
     int file;
-    size_t n_sent, n_fed, n_surplus; /* into the socket, used by feed, dropped by receive */
+    size_t n_sent, n_fed, n_surplus; /* into the socket, used by feed, surplus of receive */
+    char surplus[16];
 } transfer;
 
 static void begin(transfer *t, qh_framing framing, uint64_t length, const sink_kind *kind, pair sockets)
@@ -81,6 +82,8 @@ static qh_status receive(transfer *t)
         size_t n_surplus;
         status = qh_body_receive(&t->body, t->sockets.ours, scratch, t->kind->budget, &n_surplus);
         t->n_surplus += n_surplus;
+        if (n_surplus > 0 && n_surplus <= sizeof t->surplus) /* it is good until the next receive */
+            memcpy(t->surplus, t->body.surplus, n_surplus);
         if (status == QH_FULL)
             grow(&t->sink, t->kind->growth);
         expect(n_surplus == 0 || status == QH_DONE, "surplus with %s", status_name(status));
@@ -212,6 +215,7 @@ static void run(const body_row *r, size_t way, entry how, const sink_kind *kind)
         size_t taken = t.n_fed + t.n_sent - t.n_surplus - bytes_waiting(t.sockets.ours);
         expect_n("taken", taken, r->raw.len);
         expect(r->framing == QH_FRAMING_CHUNKED || t.n_surplus == 0, "bytes behind the body were taken");
+        expect_bytes("surplus", t.surplus, t.n_surplus, (bytes){r->behind.at, t.n_surplus});
         expect_status(feed(&t, "more", 4), QH_DONE);
         expect_status(receive(&t), QH_DONE);
         expect_payload(&t, r->payload);
@@ -448,6 +452,65 @@ static void run_large(qh_framing framing, const sink_kind *kind)
     free(raw);
 }
 
+/* Memory that is almost full: what little room is left is worth a receive only where nothing has come yet. */
+enum { ROOM_MIN = 16 << 10, ROOM_LEN = 300 << 10 };
+static const struct {
+    const char *name;
+    size_t len, cap, n_waiting; /* in use, in all, and in the socket */
+    qh_status statuses[3];
+    size_t lens[3]; /* in use after each receive */
+} ROOM_ROWS[] = {
+    {"roomy_filled", 0, 100 << 10, 50 << 10, {QH_AGAIN, QH_AGAIN, QH_AGAIN}, {50 << 10, 50 << 10, 50 << 10}},
+    {"full_to_the_last_byte_full", 0, 40 << 10, 50 << 10, {QH_FULL, QH_FULL, QH_FULL}, {40 << 10, 40 << 10, 40 << 10}},
+    {"little_from_the_start_filled", 0, ROOM_MIN - 1, 50 << 10, {QH_FULL, QH_FULL, QH_FULL},
+     {ROOM_MIN - 1, ROOM_MIN - 1, ROOM_MIN - 1}},
+    {"little_left_filled", 40 << 10, (40 << 10) + 5, 50 << 10, {QH_FULL, QH_FULL, QH_FULL},
+     {(40 << 10) + 5, (40 << 10) + 5, (40 << 10) + 5}},
+    {"little_left_behind_a_receive_next_time", 0, (256 << 10) + 100, 270 << 10, {QH_BUDGET, QH_FULL, QH_FULL},
+     {256 << 10, (256 << 10) + 100, (256 << 10) + 100}},
+    {"just_less_than_enough_next_time", 0, (256 << 10) + ROOM_MIN - 1, 280 << 10, {QH_BUDGET, QH_FULL, QH_FULL},
+     {256 << 10, (256 << 10) + ROOM_MIN - 1, (256 << 10) + ROOM_MIN - 1}},
+    {"just_enough_filled", 0, (256 << 10) + ROOM_MIN, 280 << 10, {QH_FULL, QH_FULL, QH_FULL},
+     {(256 << 10) + ROOM_MIN, (256 << 10) + ROOM_MIN, (256 << 10) + ROOM_MIN}},
+    {"none_left_behind_a_receive_full", 0, 256 << 10, 280 << 10, {QH_FULL, QH_FULL, QH_FULL},
+     {256 << 10, 256 << 10, 256 << 10}},
+};
+
+static void run_room_rows(void)
+{
+    static char out[ROOM_LEN], memory[ROOM_LEN];
+    static const int LARGE_BUFFER = 4 << 20;
+    for (size_t i = 0; i < ROOM_LEN; i++)
+        out[i] = at_of_large(i);
+    for (size_t i = 0; i < N_ROWS(ROOM_ROWS); i++) {
+        pair both = local_pair();
+        qh_body body;
+        qh_sink sink;
+        size_t n_surplus, from = ROOM_ROWS[i].len, at = 0;
+        row("body_memory_%s", ROOM_ROWS[i].name);
+        require(setsockopt(both.peer, SOL_SOCKET, SO_SNDBUFFORCE, &LARGE_BUFFER, sizeof LARGE_BUFFER) == 0 ||
+                    setsockopt(both.peer, SOL_SOCKET, SO_SNDBUF, &LARGE_BUFFER, sizeof LARGE_BUFFER) == 0,
+                "SO_SNDBUF");
+        for (ssize_t n; at < ROOM_ROWS[i].n_waiting; at += (size_t)n)
+            if ((n = send(both.peer, out + at, ROOM_ROWS[i].n_waiting - at, MSG_DONTWAIT)) <= 0)
+                break;
+        if (at < ROOM_ROWS[i].n_waiting) { /* a socket here does not hold that much */
+            close_pair(both);
+            continue;
+        }
+        qh_sink_init_memory(&sink, memory, from, ROOM_ROWS[i].cap);
+        qh_body_init(&body, QH_FRAMING_CLOSE, 0, &LIMITS, &sink);
+        for (size_t k = 0; k < 3; k++) {
+            context("receive %zu", k);
+            expect_status(qh_body_receive(&body, both.ours, (qh_scratch){0}, 1 << 20, &n_surplus), ROOM_ROWS[i].statuses[k]);
+            expect_n("len", sink.len, ROOM_ROWS[i].lens[k]);
+            expect(memcmp(memory + from, out, sink.len - from) == 0, "payload differs");
+        }
+        expect_n("waiting", bytes_waiting(both.ours), at - (sink.len - from));
+        close_pair(both);
+    }
+}
+
 int main(void)
 {
     for (size_t i = 0; i < N_ROWS(ROWS); i++) {
@@ -459,6 +522,7 @@ int main(void)
     test_disk_full();
     test_memory_full();
     test_end_of_stream();
+    run_room_rows();
     for (size_t k = 2; k < N_ROWS(SINKS); k += 2) {
         row("body_large_into_%s_done", SINKS[k].kind == QH_SINK_MEMORY ? "memory" : k == 4 ? "descriptor" : "nothing");
         for (qh_framing framing = QH_FRAMING_LENGTH; framing <= QH_FRAMING_CLOSE; framing++) {

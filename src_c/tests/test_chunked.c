@@ -340,13 +340,12 @@ static void decode_piece(decoding *d, const char *raw, size_t len, const qh_chun
 {
     size_t used, data_len;
     char *data = guarded_copy(&region, raw, len, side);
-    char *margin = side == GUARD_BEFORE ? data + len : data - MARGIN;
-    memset(margin, 0xa5, MARGIN);
+    char *margin = side == GUARD_BEFORE ? data + len : data - MARGIN, before[MARGIN];
+    memcpy(before, memset(margin, 0xa5, MARGIN), MARGIN);
     d->status = qh_chunked_decode(&d->state, data, len, limits, &used, &data_len);
     expect(used <= len && data_len <= used, "used %zu and data %zu of %zu", used, data_len, len);
     expect(memcmp(data + used, raw + used, len - used) == 0, "bytes behind what was used have changed");
-    for (size_t i = 0; i < MARGIN; i++)
-        expect(margin[i] == (char)0xa5, "byte %zu beside the input was overwritten", i);
+    expect(memcmp(margin, before, MARGIN) == 0, "bytes beside the input were overwritten");
     memcpy(d->data + d->data_len, data, data_len);
     d->data_len += data_len;
     d->used += used;
@@ -402,7 +401,7 @@ static void test_sizes(void)
         row("chunked_chunk_of_%zu_whole_done", n);
         for (unsigned n_short = 0; n_short < 6; n_short++)
             for (unsigned n_long = 0; n_long < 3; n_long++)
-                for (size_t n_behind = 0; n_behind < 90; n_behind++)
+                for (size_t n_behind = 0; n_behind < 90; n_behind += n_behind + n > 68 && n_behind + n < 76 ? 1 : 8)
                     for (guard_side side = GUARD_BEHIND; side < N_GUARD_SIDES; side++) {
                         size_t used = make_stream(&s, n_short, n_long, n, n_behind);
                         context("behind %u and %u chunks, %zu bytes behind, guard %d", n_short, n_long, n_behind, side);

@@ -351,6 +351,40 @@ static void test_paused_and_resumed_or_closed_between(void)
     }
 }
 
+/* Three wait for their turn; the one in the middle is taken out, by a pause or for good. */
+static void test_taken_out_of_the_middle(void)
+{
+    for (int closes = 0; closes < 2; closes++) {
+        world w;
+        qh_conn others[2] = {{0}};
+        pair both[2] = {local_pair(), local_pair()};
+        qh_sink sink = {.kind = QH_SINK_NOTHING};
+        row("conn_%s_between_others_that_wait_others_still_wait", closes ? "closed" : "paused");
+        begin_world(&w, local_pair(), true);
+        for (int i = 0; i < 2; i++)
+            require(qh_conn_open(&w.loop, &others[i], both[i].ours, true) == 0, "qh_conn_open");
+        qh_conn *all[] = {&others[0], &w.conn, &others[1]};
+        for (int i = 0; i < 3; i++) {
+            qh_body_init(&all[i]->body, QH_FRAMING_CLOSE, 0, &USUAL_CHUNKS, &sink);
+            require(qh_conn_resume_body(&w.loop, all[i]) == 0, "qh_conn_resume_body");
+        }
+        if (closes)
+            qh_conn_close(&w.loop, &w.conn, false);
+        else
+            require(qh_conn_pause(&w.loop, &w.conn, true) == 0, "qh_conn_pause");
+        expect(w.loop.unfinished.first == &others[0] && w.loop.unfinished.last == &others[1], "another stands at an end");
+        expect(others[0].unfinished.next == &others[1] && others[1].unfinished.previous == &others[0],
+               "they do not stand side by side");
+        turn(&w, 0);
+        expect(!w.loop.unfinished.first && !w.loop.unfinished.last, "one still waits");
+        for (int i = 0; i < 2; i++) {
+            qh_conn_close(&w.loop, &others[i], false);
+            close(both[i].peer);
+        }
+        end_world(&w);
+    }
+}
+
 /* ---------------------------------------------------------------------------------------- breaking off */
 static void test_reset(void)
 {
@@ -759,6 +793,7 @@ int main(void)
     test_pause();
     test_paused_and_peer_gone();
     test_paused_and_resumed_or_closed_between();
+    test_taken_out_of_the_middle();
     test_reset();
     test_disk_full();
     test_surplus();

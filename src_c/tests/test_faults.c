@@ -239,6 +239,239 @@ static void test_next_head_no_memory(void)
     end_world(&w);
 }
 
+/* ----------------------------------------------------------------------------------- faults of the input */
+#define CHUNKS "5\r\nhello\r\n0\r\n\r\n"
+
+static void pipelined_head_comes(world *w)
+{
+    w->conn.pipelined = true;
+    head_comes(w);
+}
+static void pipelined_head_grows(world *w)
+{
+    static const char FIELD[70 << 10] = {'a'};
+    const qh_head_limits limits = {1 << 20, 1 << 20, 9};
+    w->conn.pipelined = true;
+    require(qh_conn_expect_head(&w->loop, &w->conn, &limits) == 0, "qh_conn_expect_head");
+    put(w->sockets.peer, OK, 17);
+    turns(w);
+    put(w->sockets.peer, FIELD, sizeof FIELD);
+    turns(w);
+}
+static void surplus_comes(world *w)
+{
+    static qh_sink sink = {.kind = QH_SINK_NOTHING};
+    w->conn.pipelined = true;
+    qh_body_init(&w->conn.body, QH_FRAMING_CHUNKED, 0, &USUAL_CHUNKS, &sink);
+    require(qh_conn_start_body(&w->loop, &w->conn) == 0, "qh_conn_start_body");
+    put(w->sockets.peer, CHUNKS OK, sizeof CHUNKS - 1 + 19);
+    turns(w);
+}
+static void pipelined_within_head(world *w)
+{
+    begin_head(w);
+    put(w->sockets.peer, OK, 10);
+    turns(w);
+    w->conn.pipelined = true;
+    put(w->sockets.peer, OK + 10, 9);
+    turns(w);
+}
+
+static const struct {
+    const char *name;
+    call which;
+    fault fault;
+    void (*scene)(world *);
+    const char *trace;
+} INPUT_ROWS[] = {
+    {"pipelined_head_no_memory_told", CALL_REALLOC, {0, 1, ENOMEM}, pipelined_head_comes, "failed:E_RECEIVE:memory"},
+    {"pipelined_head_no_more_memory_told", CALL_REALLOC, {1, 1, ENOMEM}, pipelined_head_grows,
+     "first failed:E_RECEIVE:memory"},
+    {"pipelined_within_head_no_memory_told", CALL_REALLOC, {1, 1, ENOMEM}, pipelined_within_head,
+     "first failed:E_RECEIVE:memory"},
+    {"pipelined_head_interrupted_told_later", CALL_RECV, {0, 1, EINTR}, pipelined_head_comes, "head:19+0"},
+    {"pipelined_head_not_there_after_all_told_later", CALL_RECV, {0, 1, EAGAIN}, pipelined_head_comes, "head:19+0"},
+    {"pipelined_head_receive_fails_told", CALL_RECV, {0, 1, ENOMEM}, pipelined_head_comes, "failed:E_RECEIVE:memory"},
+    {"surplus_no_memory_told", CALL_REALLOC, {0, 1, ENOMEM}, surplus_comes, "failed:E_RECEIVE:memory"},
+};
+
+static void run_input_rows(void)
+{
+    for (size_t i = 0; i < N_ROWS(INPUT_ROWS); i++) {
+        world w;
+        row("faults_%s", INPUT_ROWS[i].name);
+        begin_world(&w, local_pair(), true);
+        set_fault(INPUT_ROWS[i].which, INPUT_ROWS[i].fault);
+        INPUT_ROWS[i].scene(&w);
+        expect_trace(&w, INPUT_ROWS[i].trace);
+        expect_n("faults left", faults[INPUT_ROWS[i].which].n_bad, 0);
+        clear_faults();
+        expect(w.conn.input_len <= w.conn.input_cap && (w.conn.input || !w.conn.input_cap), "the input is broken");
+        require(qh_conn_rest(&w.loop, &w.conn) == 0, "qh_conn_rest");
+        expect(!w.conn.input, "input is kept at rest");
+        end_world(&w);
+    }
+}
+
+/* Whatever allocation fails: it is told, once, and memory is given back; else the answers are there. */
+static void test_pipeline_no_memory(void)
+{
+    row("faults_pipelined_answers_no_memory_anywhere_told");
+    for (unsigned n_good = 0;; n_good++) {
+        world w;
+        context("after %u", n_good);
+        begin_world(&w, local_pair(), true);
+        for (call which = CALL_MALLOC; which <= CALL_REALLOC; which++)
+            set_fault(which, (fault){n_good, 1, ENOMEM});
+        pipelined_head_comes(&w);
+        bool whole = strcmp(w.trace, "head:19+0") == 0;
+        if (whole) {
+            w.trace[0] = '\0';
+            surplus_comes(&w);
+            whole = strcmp(w.trace, "end+19") == 0;
+        }
+        if (whole && expect(qh_conn_keep(&w.conn, NULL, 0), "qh_conn_keep")) {
+            w.trace[0] = '\0';
+            pipelined_head_grows(&w);
+            whole = strcmp(w.trace, "first") == 0;
+        }
+        bool used_up = faults[CALL_REALLOC].n_bad == 0;
+        clear_faults();
+        expect(whole != used_up, "a fault was not told, or another was: '%s'", w.trace);
+        if (!whole)
+            expect(strstr(w.trace, "failed:E_RECEIVE:memory") != NULL, "events are '%s'", w.trace);
+        end_world(&w);
+        if (whole || n_good > 20) {
+            expect(n_good >= 2, "only %u allocations", n_good);
+            return;
+        }
+    }
+}
+
+static void test_keep_no_memory(void)
+{
+    world w;
+    row("faults_keep_no_memory_false_and_can_be_tried_again");
+    begin_world(&w, local_pair(), true);
+    w.conn.pipelined = true;
+    set_fault(CALL_REALLOC, (fault){0, 1, ENOMEM});
+    expect(!qh_conn_keep(&w.conn, OK, 19), "it was kept");
+    expect(!w.conn.input && w.conn.input_len == 0, "something is left of it");
+    expect(qh_conn_keep(&w.conn, OK, 19) && w.conn.input_len == 19, "it was not kept");
+    clear_faults();
+    end_world(&w);
+}
+
+/* ------------------------------------------------------------------------------------ faults of dozing */
+static void test_dozing(void)
+{
+    world w;
+    row("faults_dozing_refused_tried_again");
+    begin_world(&w, local_pair(), true);
+    head_comes(&w);
+    w.trace[0] = '\0';
+    set_fault(CALL_EPOLL_CTL, (fault){0, 2, ENOMEM});
+    put(w.sockets.peer, "more", 4);
+    for (int i = 0; i < 2; i++) {
+        turn(&w, 60000);
+        expect(w.conn.dozing && w.conn.interest == QH_READABLE, "it dozes");
+    }
+    turn(&w, 60000);
+    expect(w.conn.dozing && w.conn.interest == 0, "it does not doze");
+    expect_trace(&w, "");
+    clear_faults();
+    end_world(&w);
+
+    for (int how = 0; how < 4; how++) {
+        static const char *const NAMES[] = {"head_expected", "body_started", "body_resumed", "at_rest"};
+        row("faults_dozing_%s_not_watched_error", NAMES[how]);
+        begin_world(&w, local_pair(), true);
+        head_comes(&w);
+        put(w.sockets.peer, "more", 4);
+        turns(&w);
+        expect(w.conn.dozing, "it does not doze");
+        set_fault(CALL_EPOLL_CTL, (fault){0, 1, ENOMEM});
+        int result = how == 0   ? qh_conn_expect_head(&w.loop, &w.conn, &USUAL_HEAD)
+                     : how == 1 ? qh_conn_start_body(&w.loop, &w.conn)
+                     : how == 2 ? qh_conn_resume_body(&w.loop, &w.conn)
+                                : qh_conn_rest(&w.loop, &w.conn);
+        expect(result == -1 && errno == ENOMEM, "the error was not told");
+        clear_faults();
+        end_world(&w);
+    }
+}
+
+/* Whether the wake-up that was waiting is still there: the poller was not asked. */
+static bool is_wake_waiting(world *w)
+{
+    return poll(&(struct pollfd){.fd = w->loop.poller.wake_fd, .events = POLLIN}, 1, 0) == 1;
+}
+
+/* One connection alone that never runs dry: served without the poller, which has its say all the same. */
+static void test_budget_alone(void)
+{
+    enum { DIRECT_MAX = 16 };
+    world w;
+    qh_sink sink = {.kind = QH_SINK_NOTHING};
+    row("faults_endless_body_alone_poller_asked_now_and_then");
+    begin_world(&w, local_pair(), true);
+    qh_body_init(&w.conn.body, QH_FRAMING_LENGTH, INT64_MAX, &USUAL_CHUNKS, &sink);
+    require(qh_conn_start_body(&w.loop, &w.conn) == 0, "qh_conn_start_body");
+    require(qh_conn_resume_body(&w.loop, &w.conn) == 0, "qh_conn_resume_body");
+    endless_fds[0] = w.conn.fd;
+    for (unsigned n_turns = 1; n_turns <= 5 * (DIRECT_MAX + 1); n_turns++) {
+        context("turn %u", n_turns);
+        require(qh_poller_wake(&w.loop.poller) == 0, "qh_poller_wake");
+        turn(&w, 60000);
+        expect_trace(&w, "progress");
+        expect_n("received", w.conn.body.n_received, (uint64_t)n_turns << 20);
+        expect(is_wake_waiting(&w) == (n_turns % (DIRECT_MAX + 1) != 0), "the poller was asked, or was not");
+    }
+    no_endless(); /* nothing more is there, and it is waited for */
+    require(!is_wake_waiting(&w), "wake");
+    uint64_t from = now_ns();
+    expect_n("events", turn(&w, 20), 0);
+    expect(now_ns() - from >= 19000000, "it did not wait");
+    expect(!w.loop.unfinished.first, "it still waits for its turn");
+    end_world(&w);
+}
+
+/* The bytes of a later request cannot be written, whatever the reason: no matter to the answer under way. */
+static void test_send_later(void)
+{
+    world w;
+    static qh_sink sink = {.kind = QH_SINK_NOTHING};
+    row("faults_send_later_fails_body_under_way_goes_on");
+    begin_world(&w, local_pair(), true);
+    w.conn.tells_sent = false;
+    begin_head(&w);
+    sends(&w);
+    head_comes(&w);
+    qh_body_init(&w.conn.body, QH_FRAMING_LENGTH, 5, &USUAL_CHUNKS, &sink);
+    require(qh_conn_start_body(&w.loop, &w.conn) == 0, "qh_conn_start_body");
+    set_fault(CALL_SEND, (fault){0, 1, ECONNRESET});
+    qh_conn_send_later(&w.loop, &w.conn, "later", 5);
+    turns(&w);
+    expect_trace(&w, "head:19+0");
+    put(w.sockets.peer, "hello", 5);
+    turns(&w);
+    expect_trace(&w, "end");
+    clear_faults();
+    end_world(&w);
+
+    row("faults_send_later_no_room_at_first_sent_later");
+    begin_world(&w, local_pair(), true);
+    begin_head(&w);
+    sends(&w);
+    set_fault(CALL_SEND, (fault){0, 2, EAGAIN});
+    qh_conn_send_later(&w.loop, &w.conn, "later", 5);
+    turns(&w);
+    clear_faults();
+    expect_trace(&w, "sent:5 sent:5");
+    expect_n("waiting", bytes_waiting(w.sockets.peer), 10);
+    end_world(&w);
+}
+
 /* --------------------------------------------------------------------------------- faults of a loop */
 static void test_loop_no_memory(void)
 {
@@ -466,6 +699,12 @@ int main(void)
     test_connecting();
     test_pause_refused();
     test_next_head_no_memory();
+    run_input_rows();
+    test_pipeline_no_memory();
+    test_keep_no_memory();
+    test_dozing();
+    test_budget_alone();
+    test_send_later();
     test_loop_no_memory();
     test_slots_no_memory();
     test_budget();

@@ -227,6 +227,28 @@ static void test_reserve_refused(void)
     close(fd);
 }
 
+static void test_reserve_in_memory(void)
+{
+    int fd = memfd_create("sink", MFD_CLOEXEC);
+    qh_sink sink;
+    require(fd >= 0, "memfd_create");
+    row("sink_reserve_file_in_memory_left_alone_writes_go_on");
+    qh_sink_init_descriptor(&sink, fd, 5);
+    for (int i = 0; i < 2; i++) {
+        qh_sink_reserve(&sink, GIB);
+        expect(!sink.reserves, "it was not left alone");
+        expect_n("space", file_space(fd), 0);
+    }
+    expect_status(qh_sink_write(&sink, "hello", 5), QH_DONE);
+    expect_n("file length", file_len(fd), 10);
+    close(fd);
+
+    row("sink_reserve_closed_descriptor_refused");
+    qh_sink_init_descriptor(&sink, -1, 0);
+    qh_sink_reserve(&sink, GIB);
+    expect(!sink.reserves && sink.reserved_to == 0, "it was reserved");
+}
+
 /* `in_file` bytes are in the file, the sink stands at `offset`; what is reserved goes, the bytes stay. */
 static const struct {
     const char *name;
@@ -293,6 +315,13 @@ static const struct {
     {"claim_passed_eightfold", 4 * MIB, 4 * MIB, MIB, 32 * MIB},
     {"claim_fits_unchanged", MIB, 4 * MIB, 2 * MIB, 4 * MIB},
     {"false_claim_64fold", MIB, MIB, INT64_MAX, 64 * MIB},
+    {"claim_one_more_than_used_exact", 4 * MIB, 4 * MIB, 4 * MIB + 1, 4 * MIB + 1},
+    {"claim_of_64fold_exact", MIB, MIB, 64 * MIB, 64 * MIB},
+    {"claim_of_64fold_and_one_64fold", MIB, MIB, 64 * MIB + 1, 64 * MIB},
+    {"just_below_1_mib_1_mib", MIB - 1, MIB - 1, 0, MIB},
+    {"a_64th_of_all_64fold", SIZE_MAX / 64, SIZE_MAX / 64, UINT64_MAX, SIZE_MAX / 64 * 64},
+    {"more_than_a_64th_of_all_all", SIZE_MAX / 64 + 1, SIZE_MAX / 64 + 1, UINT64_MAX, SIZE_MAX},
+    {"all_unchanged", SIZE_MAX, SIZE_MAX, 0, SIZE_MAX},
     {"an_eighth_of_all_eightfold", SIZE_MAX / 8, SIZE_MAX / 8, 0, SIZE_MAX / 8 * 8},
     {"more_than_an_eighth_of_all_all", SIZE_MAX / 8 + 1, SIZE_MAX / 8 + 1, 0, SIZE_MAX},
 };
@@ -331,6 +360,7 @@ int main(void)
     run_error_rows();
     run_reserve_rows(fd);
     test_reserve_refused();
+    test_reserve_in_memory();
     run_release_rows(fd);
     test_release_refused();
     run_growth_rows();

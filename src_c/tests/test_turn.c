@@ -130,6 +130,24 @@ static void test_ring_three_events(void)
     end_crowd(&c);
 }
 
+/* Bodies that go on without the poller's word. */
+static void test_ring_unfinished(void)
+{
+    static qh_sink sink = {.kind = QH_SINK_NOTHING};
+    crowd c;
+    row("turn_many_bodies_resumed_ring_never_overflows_and_each_told_once");
+    begin_crowd(&c, 1100);
+    for (size_t i = 0; i < c.n; i++) {
+        qh_body_init(&c.conns[i].body, QH_FRAMING_CLOSE, 0, &USUAL_CHUNKS, &sink);
+        require(qh_conn_resume_body(&c.loop, &c.conns[i]) == 0, "qh_conn_resume_body");
+        put(c.sockets[i].peer, "hello", 5);
+    }
+    turn_crowd(&c, count_events);
+    expect_each(&c, "progress", 1);
+    expect(!c.loop.unfinished.first && !c.loop.unfinished.last, "one still waits for its turn");
+    end_crowd(&c);
+}
+
 /* --------------------------------------------------------------------------------- heads and the arena */
 enum { LARGE_HEAD_MAX = 64 << 10 };
 
@@ -173,6 +191,28 @@ static void test_arena(size_t head_len)
         }
     }
     expect(n_turns > 1 && n_turns < 100, "%u turns", n_turns);
+    end_crowd(&c);
+}
+
+/* Heads have taken all room of this turn: a body that waits for its turn has the next. */
+static void test_arena_unfinished(void)
+{
+    enum { HEAD_LEN = 60 << 10 };
+    static char head[HEAD_LEN];
+    static qh_sink sink = {.kind = QH_SINK_NOTHING};
+    crowd c;
+    row("turn_arena_full_of_heads_body_resumed_waits_for_the_next_turn");
+    begin_crowd(&c, 30);
+    make_large_head(head, HEAD_LEN, 0);
+    for (size_t i = 1; i < c.n; i++)
+        put(c.sockets[i].peer, head, HEAD_LEN);
+    qh_body_init(&c.conns[0].body, QH_FRAMING_CLOSE, 0, &USUAL_CHUNKS, &sink);
+    require(qh_conn_resume_body(&c.loop, &c.conns[0]) == 0, "qh_conn_resume_body");
+    require(qh_turn(&c.loop, 0) == 0, "qh_turn");
+    expect(QH_ARENA_CAP - c.loop.arena_len < 16 << 10, "%zu bytes in the arena", c.loop.arena_len);
+    expect(c.loop.unfinished.first == &c.conns[0], "it does not wait for its turn");
+    turn_crowd(&c, count_events);
+    expect(!c.loop.unfinished.first && c.n_events[0] == 0, "it still waits for its turn");
     end_crowd(&c);
 }
 
@@ -544,9 +584,11 @@ int main(void)
 {
     test_ring();
     test_ring_three_events();
+    test_ring_unfinished();
     test_arena(40 << 10); /* what is left of the arena holds a part of one more */
     test_arena(60 << 10); /* too little is left for that */
     test_arena(LARGE_HEAD_MAX); /* nothing is left */
+    test_arena_unfinished();
     test_slots();
     test_waiting();
     test_signal();
