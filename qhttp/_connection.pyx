@@ -246,7 +246,7 @@ cdef class Connection(Endpoint):
         if not self.line:
             return False
         self.watcher = <Watcher>self.line.pop(0)
-        self.is_persistent = True
+        self.is_persistent = self.facts.minor > 0
         self.sink = None
         self.c.tells_sent = False       # not before its turn has come
         return True
@@ -254,7 +254,7 @@ cdef class Connection(Endpoint):
     cdef int rest(self) except -1:
         """The exchange is over and the connection fit for another."""
         self.watcher = None
-        self.is_persistent = True
+        self.is_persistent = self.facts.minor > 0
         self.sink = None
         self.out = None
         self.line = None

@@ -78,7 +78,8 @@ cdef class QueueFace(RequestQueue):
     def clearPendingRequests(self):
         """Drops the requests that wait; the first of the queue stays, started or not (Qt: QHttp::clearPendingRequests)."""
         self.loop.check()
-        self.drop_behind(1)
+        if self.drop_behind(1):
+            self.connection_lost(None)
 
     def hasPendingRequests(self):
         """Whether requests wait behind the current one: bool (Qt: QHttp::hasPendingRequests)."""

@@ -43,6 +43,7 @@ cdef class Entry:
     cdef uint16_t port      # of setHost
     cdef unsigned char kind
     cdef bint began         # its exchange has begun: the server is settled
+    # Whether it may be sent before its turn: nothing happens if it is sent again, and nothing of the user's runs.
     cdef bint may_go_ahead(self)
 
 
@@ -51,6 +52,7 @@ cdef class Details:
     cdef object data        # bytes or a device; None: no body
     cdef object to          # a device; None: the body is for read()
     cdef object header      # QHttpRequestHeader of request(); None otherwise
+    cdef bint may_go_ahead
 
 
 cdef class RequestQueue(Observer):
@@ -95,6 +97,6 @@ cdef class RequestQueue(Observer):
     cdef object current_response(self)
     cdef Exchange make_exchange(self, Request request, Sink sink)
     cdef object look_ahead(self)
-    cdef object drop_behind(self, Py_ssize_t n_kept)
+    cdef bint drop_behind(self, Py_ssize_t n_kept) except -1
     cdef object delete(self)
     cdef int64_t add(self, int kind, bytes target, object data=*, object to=*, object header=*, int port=*) except -1

@@ -41,15 +41,24 @@ cdef tuple STARTS = (None, None, b"GET ", b"HEAD ", b"POST ")       # of a reque
 @cython.freelist(64)
 cdef class Entry:
     cdef bint may_go_ahead(self):
-        """Whether it may be sent before its turn: nothing happens if it is sent again, and nothing of the user's runs."""
         if self.details is None:
             return self.kind == GET or self.kind == HEAD
-        return (self.kind == REQUEST and self.details.data is None and self.details.to is None
-                and self.details.header.isValid() and self.details.header.method() in AHEAD_METHODS)
+        return self.details.may_go_ahead
 
 
 cdef class Details:
     pass
+
+
+cdef bint leaves_the_connection(header):
+    """Whether a request with this header neither changes anything if it is sent again nor says anything about its connection."""
+    if not header.isValid() or header.method() not in AHEAD_METHODS or header.minorVersion() != 1:
+        return False
+    for value in header.allValues("Connection"):
+        for token in value.split(","):
+            if token.strip().lower() not in ("", "keep-alive"):
+                return False
+    return not header.hasKey("Upgrade") and not header.hasKey("Expect")
 
 
 cdef class RequestQueue(Observer):
@@ -124,6 +133,7 @@ cdef class RequestQueue(Observer):
         if data is not None or to is not None or header is not None:
             details = entry.details = Details.__new__(Details)
             details.data, details.to, details.header = data, to, header
+            details.may_go_ahead = data is None and to is None and header is not None and leaves_the_connection(header)
         else:
             PyObject_GC_UnTrack(entry)      # nothing in it can lead back to it: the collector need not look at a million of them
         self.entries.append(entry)
@@ -424,16 +434,15 @@ cdef class RequestQueue(Observer):
         return self.response
 
     # -- what the face asks for
-    cdef object drop_behind(self, Py_ssize_t n_kept):
-        """Drops the entries behind the first so many. One that was sent before its turn costs the connection."""
+    cdef bint drop_behind(self, Py_ssize_t n_kept) except -1:
+        """Drops the entries behind the first so many. True: one of them was sent before its turn, and has cost the connection."""
         cdef Entry entry
         cdef bint closed = False
         while self.entries.n() > n_kept:
             entry = self.entries.take_last()
             if entry.ahead is not None:
                 closed = entry.ahead.withdraw() or closed
-        if closed:
-            self.connection_lost(None)
+        return closed
 
     cdef object delete(self):
         if self.entries.n():
