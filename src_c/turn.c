@@ -7,9 +7,9 @@
 
 enum {
     READY_CAP = 256,
-    DIRECT_MAX = 16,  /* turns in a row without the poller: its timers and other descriptors have to have their say */
+    DIRECT_MAX = 16,  /* turns in a row without the poller: timers and other descriptors have to have their say */
     MISSES_MAX = 4,
-    RETRY_TURNS = 64, /* then every so many turns */
+    RETRY_AFTER = 64, /* then one time in so many */
 };
 #define ARENA_MIN ((size_t)16 << 10) /* less room than this: the turn ends, the ring is emptied first */
 #define SCRATCH_CAP ((size_t)1 << 20)
@@ -79,7 +79,7 @@ static bool visit_directly(qh_loop *loop)
         return false;
     if (conn == loop->unfinished.first)
         qh_list_remove(&loop->unfinished, conn, QH_UNFINISHED);
-    else if (conn->phase != QH_PHASE_HEAD || (loop->n_missed >= MISSES_MAX && loop->n_turns % RETRY_TURNS != 0))
+    else if (conn->phase != QH_PHASE_HEAD || (loop->n_missed >= MISSES_MAX && ++loop->n_missed % RETRY_AFTER != 0))
         return false;
     loop->now_ns = monotonic_ns();
     qh_conn_visit(loop, conn, QH_READABLE);
@@ -106,8 +106,10 @@ int qh_turn(qh_loop *loop, int timeout_ms)
     loop->arena_len = 0;
     loop->last_sent = NULL;
     flush_outbox(loop);
-    if (loop->ring_len > 0) /* what was sent is told before anybody waits for answers */
+    if (loop->ring_len > 0 && (loop->n_direct < DIRECT_MAX || !qh_ring_has_room(loop))) {
+        loop->n_direct++; /* what was sent is told before anybody waits for answers, but not for ever */
         return 0;
+    }
     if (timeout_ms != 0 && visit_directly(loop)) {
         loop->n_direct++;
         return 0;
@@ -117,7 +119,7 @@ int qh_turn(qh_loop *loop, int timeout_ms)
     qh_ready ready[READY_CAP];
     uint32_t n_free = (QH_RING_CAP - loop->ring_len) / QH_EVENTS_PER_VISIT;
     int n = qh_poller_wait(&loop->poller, ready, n_free < READY_CAP ? (int)n_free : READY_CAP,
-                           loop->unfinished.first ? 0 : timeout_ms);
+                           loop->unfinished.first || loop->ring_len > 0 ? 0 : timeout_ms);
     if (n < 0)
         return -1;
     loop->now_ns = monotonic_ns();

@@ -216,7 +216,7 @@ cdef class Exchange(Timed):
         cdef Connection connection = self.connection
         cdef uint64_t n
         self.stage = SEND_NOTHING
-        connection.c.request_end = self.out_start + self.n_to_send
+        connection.c.request_end = self.out_end()
         self.observer.sending()
         if self.over or self.connection is not connection:
             return
@@ -229,6 +229,9 @@ cdef class Exchange(Timed):
         if self.limits is not None:
             self.limits.watch_traffic()
         connection.expect_head(self.options.limits)
+        if connection.c.n_sent + connection.unsent() < self.out_end():      # sending has failed meanwhile
+            self.on_failed(connection, QH_E_SEND, 0)
+            return
         status = connection.find_head()
         if status == QH_DONE:
             self.on_head(connection)

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -99,6 +100,14 @@ static inline int nameless_file(void)
     int fd = mkostemp(path, O_CLOEXEC);
     require(fd >= 0 && unlink(path) == 0, "mkstemp");
     return fd;
+}
+
+/* Or not on the disk: TMPDIR may be anywhere. */
+static inline bool is_in_memory(int fd)
+{
+    struct statfs about;
+    require(fstatfs(fd, &about) == 0, "fstatfs");
+    return about.f_type == 0x01021994; /* tmpfs */
 }
 
 #endif

@@ -502,7 +502,8 @@ static void run_room_rows(void)
         qh_body_init(&body, QH_FRAMING_CLOSE, 0, &LIMITS, &sink);
         for (size_t k = 0; k < 3; k++) {
             context("receive %zu", k);
-            expect_status(qh_body_receive(&body, both.ours, (qh_scratch){0}, 1 << 20, &n_surplus), ROOM_ROWS[i].statuses[k]);
+            expect_status(qh_body_receive(&body, both.ours, (qh_scratch){0}, 1 << 20, &n_surplus),
+                          ROOM_ROWS[i].statuses[k]);
             expect_n("len", sink.len, ROOM_ROWS[i].lens[k]);
             expect(memcmp(memory + from, out, sink.len - from) == 0, "payload differs");
         }

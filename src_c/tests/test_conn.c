@@ -244,6 +244,26 @@ static void test_reuse(unsigned n_turns_between, const char *name, const char *t
     end_world(&w);
 }
 
+/* The owner has taken its time between the answer and the next request, within one turn. */
+static void test_reuse_late(void)
+{
+    world w;
+    row("conn_reused_in_that_turn_but_late_looked_at_first");
+    begin_world(&w, local_pair(), true);
+    begin_head(&w);
+    put(w.sockets.peer, OK, 19);
+    turn(&w, 0);
+    expect_trace(&w, "head:19+0");
+    qh_conn_rest(&w.loop, &w.conn);
+    close_peer(&w);
+    nanosleep(&(struct timespec){.tv_nsec = 3000000}, NULL);
+    qh_conn_send(&w.loop, &w.conn, "hello", 5, true);
+    expect(!w.conn.check_before_send, "it is looked at whatever the time");
+    turn(&w, 0);
+    expect_trace(&w, "stale");
+    end_world(&w);
+}
+
 /* Only the first byte of a request is held back by an unfit connection; later, an answer is no surprise. */
 static void test_early_answer_after_check(void)
 {
@@ -372,7 +392,8 @@ static void test_taken_out_of_the_middle(void)
             qh_conn_close(&w.loop, &w.conn, false);
         else
             require(qh_conn_pause(&w.loop, &w.conn, true) == 0, "qh_conn_pause");
-        expect(w.loop.unfinished.first == &others[0] && w.loop.unfinished.last == &others[1], "another stands at an end");
+        expect(w.loop.unfinished.first == &others[0] && w.loop.unfinished.last == &others[1],
+               "another stands at an end");
         expect(others[0].unfinished.next == &others[1] && others[1].unfinished.previous == &others[0],
                "they do not stand side by side");
         turn(&w, 0);
@@ -789,6 +810,7 @@ int main(void)
     test_idle();
     test_reuse(0, "in_the_turn_that_emptied_the_socket_not_looked_at", "sent:5");
     test_reuse(2, "turns_after_the_last_receive_looked_at_first", "stale");
+    test_reuse_late();
     test_early_answer_after_check();
     test_pause();
     test_paused_and_peer_gone();

@@ -273,7 +273,7 @@ static void pipelined_within_head(world *w)
     put(w->sockets.peer, OK, 10);
     turns(w);
     w->conn.pipelined = true;
-    put(w->sockets.peer, OK + 10, 9);
+    put(w->sockets.peer, &OK[10], 9);
     turns(w);
 }
 
@@ -682,10 +682,11 @@ static void test_reserve(void)
         int fd = nameless_file();
         row("faults_reserve_%s", RESERVE_ROWS[i].name);
         qh_sink_init_descriptor(&sink, fd, 0);
+        bool reserves = RESERVE_ROWS[i].reserves && !is_in_memory(fd); /* there it is not even tried */
         set_fault(CALL_FALLOCATE, (fault){0, 1, RESERVE_ROWS[i].error});
         qh_sink_reserve(&sink, 1 << 20);
         clear_faults();
-        expect_n("reserves", sink.reserves, RESERVE_ROWS[i].reserves);
+        expect_n("reserves", sink.reserves, reserves);
         expect_n("reserved_to", sink.reserved_to, 0);
         expect_status(qh_sink_write(&sink, "hello", 5), QH_DONE);
         close(fd);

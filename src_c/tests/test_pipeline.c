@@ -41,12 +41,13 @@ static const struct pipeline_row {
     {"garbage_behind_length", "5n", OK "hello" "garbage", false, "200[hello] E_NOT_HTTP"},
     {"garbage_behind_chunks", "cn", OK CHUNKS "garbage", false, "200[helloyou] E_NOT_HTTP"},
     {"malformed_chunk", "cn", OK "3\r\nyou\r\n0x\r\n" NONE, false, "200[youE_CHUNK_SIZE"},
-    {"head_too_large", "nn", NONE "HTTP/1.1 200 OK\r\nA: 345678901234567890123456789012345678901234567890\r\n\r\n", false,
+    {"head_too_large", "nn", NONE "HTTP/1.1 200 OK\r\nA: 3456789012345678901234567890123456789\r\n\r\n", false,
      "204[] E_LINE_TOO_LONG"},
 };
 static const qh_head_limits SMALL_HEAD = {.head_cap = 100, .line_cap = 40, .n_fields_cap = 3};
 
-/* Whether the owner asked for more than one answer before the first came, or while it was told of it; and where bodies go. */
+/* Whether the owner asked for more than one answer before the first came, or while it was told of it; and where bodies
+ * go. */
 typedef struct manner {
     const char *name;
     bool late;
@@ -104,7 +105,8 @@ static void finish_answer(owner *o)
         add_log(o, "rest", 4);
         o->over = true;
         expect(qh_conn_rest(&o->world.loop, conn) == 0, "no rest");
-        expect(!conn->input && conn->input_cap == 0 && conn->input_len == 0 && !conn->pipelined, "input is kept at rest");
+        expect(!conn->input && conn->input_cap == 0 && conn->input_len == 0 && !conn->pipelined,
+               "input is kept at rest");
         return;
     }
     expect(qh_conn_expect_head(&o->world.loop, conn, &SMALL_HEAD) == 0, "qh_conn_expect_head");
@@ -299,7 +301,8 @@ static unsigned take_heads(world *w, unsigned number)
         if (qh_conn_scan_input(conn, &head_len) != QH_DONE)
             return number;
         expect_n("phase", conn->phase, QH_PHASE_TAKEN);
-        expect(head_len == HEAD_LEN && is_head(conn->input + conn->input_at, number, head_len), "head %u differs", number);
+        expect(head_len == HEAD_LEN && is_head(conn->input + conn->input_at, number, head_len), "head %u differs",
+               number);
         expect(qh_conn_keep(conn, conn->input + conn->input_at + head_len, conn->input_len - conn->input_at - head_len),
                "qh_conn_keep");
     }
@@ -413,7 +416,7 @@ static void test_pipelined_in_head(void)
     expect_trace(&w, "first");
     expect_input(&w, 0, 10, 10 + 1024);
     w.conn.pipelined = true;
-    put(w.sockets.peer, OK NONE + 10, 9 + 18);
+    put(w.sockets.peer, &(OK NONE)[10], 9 + 18);
     turn(&w, 0);
     expect_trace(&w, "head:19+18");
     expect(memcmp(w.conn.input, OK NONE, 37) == 0, "another head was kept");
