@@ -59,6 +59,7 @@ cdef class Connection(Endpoint):
     cdef int stop_sending(self) except -1
     cdef int pause(self, bint paused) except -1
     cdef bint pass_on(self) except -1
+    cdef int send_line_back(self) except -1
     cdef int rest(self) except -1
     cdef object end_idle(self)
     cpdef close(self)

@@ -251,6 +251,15 @@ cdef class Connection(Endpoint):
         self.c.tells_sent = False       # not before its turn has come
         return True
 
+    cdef int send_line_back(self) except -1:
+        """Those in line have to ask again: nothing of their requests was sent."""
+        cdef list line = self.line
+        self.line = None
+        self.stop_sending()
+        for watcher in line:
+            (<Watcher>watcher).on_line_lost()
+        return 0
+
     cdef int rest(self) except -1:
         """The exchange is over and the connection fit for another."""
         self.watcher = None

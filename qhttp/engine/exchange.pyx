@@ -513,6 +513,8 @@ cdef class Exchange(Timed):
         if connection.n_surplus:        # another answer, if its request was out when that was received
             reusable = reusable and connection.n_in_line() > 0 and (
                 <Exchange>connection.line[0]).out_end() <= connection.c.n_sent_then
+        elif reusable and connection.n_in_line() and (<Exchange>connection.line[0]).out_start >= connection.c.n_sent:
+            connection.send_line_back()     # nothing of it has gone out: it begins as any other, with a look at the socket
         self.leave()
         if not reusable:
             connection.close()

@@ -7,7 +7,7 @@ from support import faults
 from support.actions import ReceiveRequest, Send
 from support.loops import turn_until
 
-from qhttp._core import Connection
+from qhttp._connection import Connection
 from qhttp.engine.pool import Pool
 
 OK = ("NoError", faults.BODY)
