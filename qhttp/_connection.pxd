@@ -27,6 +27,8 @@ cdef class Connection(Endpoint):
     cdef Loop loop
     cdef Watcher watcher                # of the exchange under way; None in between
     cdef list line                      # those whose requests were sent before their turn, in that order; None: nobody
+    cdef list later                     # bytes of their requests that were not given to the loop yet
+    cdef size_t later_len
     cdef object idle_owner              # weak reference: its connection_lost(connection) is called when an idle one ends
     cdef readonly object key            # of the pool: what the connection may be used for
     cdef readonly unsigned int n_uses   # exchanges begun on it
@@ -48,6 +50,7 @@ cdef class Connection(Endpoint):
     cdef Py_ssize_t n_in_line(self)
     cdef int send(self, bytes piece, bint check) except -1
     cdef uint64_t stand_in_line(self, Watcher watcher, bytes piece) except? 0
+    cdef int send_line(self) except -1
     cdef int expect_head(self, Limits limits) except -1
     cdef bytes head_block(self)
     cdef bint is_head_known(self)

@@ -143,18 +143,27 @@ cdef class Connection(Endpoint):
         return 0
 
     cdef uint64_t stand_in_line(self, Watcher watcher, bytes piece) except? 0:
-        """Sends a request behind those under way; its watcher has the connection when theirs are answered. Returns where
-        it begins, in bytes sent."""
-        cdef uint64_t start = self.c.n_sent + self.c.out_left
-        if self.c.out_left:
-            piece = self.out[PyBytes_GET_SIZE(self.out) - self.c.out_left:] + piece
-        self.out = piece
+        """Puts a request behind those under way (send_line sends it); its watcher has the connection when theirs are answered.
+        Returns where it begins, in bytes sent."""
+        cdef uint64_t start = self.c.n_sent + self.c.out_left + self.later_len
         if self.line is None:
-            self.line = []
+            self.line, self.later = [], []
         self.line.append(watcher)
+        self.later.append(piece)
+        self.later_len += PyBytes_GET_SIZE(piece)
         self.c.pipelined = True
-        qh_conn_send_later(&self.loop.c, self.c, PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece))
         return start
+
+    cdef int send_line(self) except -1:
+        """Sends what stands in line and was not sent yet, by one call."""
+        cdef bytes whole
+        if self.c.out_left:
+            self.later.insert(0, self.out[PyBytes_GET_SIZE(self.out) - self.c.out_left:])
+        whole = self.out = b"".join(self.later)
+        self.later.clear()
+        self.later_len = 0
+        qh_conn_send_later(&self.loop.c, self.c, PyBytes_AS_STRING(whole), PyBytes_GET_SIZE(whole))
+        return 0
 
     cdef int expect_head(self, Limits limits) except -1:
         self.n_uses += 1
@@ -254,7 +263,7 @@ cdef class Connection(Endpoint):
     cdef int send_line_back(self) except -1:
         """Those in line have to ask again: nothing of their requests was sent."""
         cdef list line = self.line
-        self.line = None
+        self.line = self.later = None
         self.stop_sending()
         for watcher in line:
             (<Watcher>watcher).on_line_lost()
@@ -266,7 +275,7 @@ cdef class Connection(Endpoint):
         self.is_persistent = self.facts.minor > 0
         self.sink = None
         self.out = None
-        self.line = None
+        self.line = self.later = None
         if qh_conn_rest(&self.loop.c, self.c) < 0:
             raise os_error(errno)
         return 0
@@ -283,7 +292,8 @@ cdef class Connection(Endpoint):
         cdef list line = self.line
         if self.c.fd >= 0:
             qh_conn_close(&self.loop.c, self.c, False)
-        self.watcher = self.line = None
+        self.watcher = self.line = self.later = None
+        self.later_len = 0
         if line is not None:
             for watcher in line:
                 (<Watcher>watcher).on_line_lost()

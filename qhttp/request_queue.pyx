@@ -249,16 +249,20 @@ cdef class RequestQueue(Observer):
         cdef Exchange exchange = self.exchange
         cdef Connection connection = exchange.connection
         cdef Entry entry
-        cdef Py_ssize_t i, n = min(<Py_ssize_t>self.depth, self.entries.n())
+        cdef Py_ssize_t first, i, n = min(<Py_ssize_t>self.depth, self.entries.n())
         if self.running is None or not self.running.may_go_ahead() or not exchange.may_send_behind():
             return
-        for i in range(1 + connection.n_in_line(), n):
+        first = 1 + connection.n_in_line()
+        for i in range(first, n):
             entry = self.entries.item(i)
             if not entry.may_go_ahead():
-                return
+                n = i
+                break
             if entry.ahead is None:
                 entry.ahead = self.make_exchange(self.make_request(entry), self.memory)
-            entry.ahead.send_ahead(connection)
+            entry.ahead.stand_in_line(connection)
+        if n > first:
+            connection.send_line()
 
     cdef Request make_request(self, Entry entry):
         cdef Request request = Request.__new__(Request)

@@ -72,7 +72,7 @@ cdef class Exchange(Timed):
     cdef uint64_t n_announced   # body bytes by Content-Length; 0: unknown
     cdef object carry(self, Request request)
     cdef object begin(self)
-    cdef bint send_ahead(self, Connection connection) except -1
+    cdef object stand_in_line(self, Connection connection)
     cdef bint withdraw(self) except -1
     cdef bint may_send_behind(self)
     cdef object open(self)

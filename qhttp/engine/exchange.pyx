@@ -8,7 +8,7 @@ is told, since a slot may turn the loop.
       ^                                      |
       +--- lose: the connection went before any byte of an answer came (twice at most, idempotent requests only)
 
-With pipelining a request may be sent before its turn (send_ahead). Its exchange then stands in the connection's line, tells
+With pipelining a request may be sent before its turn (stand_in_line). Its exchange then stands in the connection's line, tells
 nothing, and has the connection when those before it are finished: begin goes straight to the head. If the connection
 goes first, it is as if the request had never been sent.
 """
@@ -183,11 +183,10 @@ cdef class Exchange(Timed):
         self.send_next(reused)
 
     # -- before its turn
-    cdef bint send_ahead(self, Connection connection) except -1:
-        """Sends the request behind those under way on `connection`; it must be without a body."""
+    cdef object stand_in_line(self, Connection connection):
+        """Puts the request behind those under way on `connection`, which is to send it; it must be without a body."""
         self.connection, self.sent_ahead = connection, True
         self.out_start = connection.stand_in_line(self, self.request.head)
-        return True
 
     cdef object on_line_lost(self):
         self.connection, self.sent_ahead = None, False
