@@ -12,6 +12,10 @@ from __future__ import annotations
 
 from qhttp.header_base import HeaderBase, ResponseBase
 
+TYPE_CHECKING = False       # as the typing module has it, without importing that
+if TYPE_CHECKING:
+    from typing import Any
+
 
 def _text(name: str, value: str) -> str:
     """`value`, or TypeError naming the argument."""
@@ -254,7 +258,7 @@ class QHttpHeader(HeaderBase):
         return _remade, (type(self), self._line, self._fields, self._valid), getattr(self, "__dict__", None)
 
 
-def _remade(kind: type, line: tuple, fields: tuple, valid: bool) -> QHttpHeader:
+def _remade(kind: Any, line: tuple, fields: tuple, valid: bool) -> QHttpHeader:
     header = kind.__new__(kind)
     header._line, header._fields, header._valid = line, fields, valid
     return header

@@ -3,13 +3,46 @@ from __future__ import annotations
 
 from qhttp._core import Limits
 from qhttp.arguments import checked_amount, checked_host, checked_port
-from qhttp.network import ConnectionMode, Error, State
-from qhttp.network import ConnectionMode as Mode
 from qhttp.queue_face import QueueFace
+from qhttp.request_queue import ERROR_NAMES, STATE_NAMES
 
 TYPE_CHECKING = False       # as the typing module has it, without importing that
 if TYPE_CHECKING:
     from typing import Any, NoReturn
+
+    from qhttp.network import ConnectionMode, Error, State
+    from qhttp.network import ConnectionMode as Mode
+
+
+class _Late:
+    """An enumeration, or a member of one, as a class attribute that is made when first asked for: to import `enum` takes as long
+    as all of qhttp."""
+
+    __slots__ = ("enumeration", "member")
+
+    def __init__(self, enumeration: str, member: str = "") -> None:
+        self.enumeration, self.member = enumeration, member
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        import qhttp.network
+
+        value = getattr(qhttp.network, self.enumeration)
+        if self.member:
+            value = value[self.member]
+        setattr(QHttp, self.member or self.enumeration, value)
+        return value
+
+
+def _is_mode(value: object) -> bool:
+    if value is None or type(value) is int:
+        return False
+    from qhttp.network import ConnectionMode
+
+    return isinstance(value, ConnectionMode)
+
+
+def _is_https(mode: object) -> bool:
+    return _is_mode(mode) and mode == 1
 
 
 def _not_yet(what: str) -> NoReturn:
@@ -31,11 +64,21 @@ class QHttp(QueueFace):
     loop (`qhttp.loop().dispatch()`). An object with requests stays alive until they are done.
     """
 
-    State, Error, ConnectionMode = State, Error, ConnectionMode
-    Unconnected, HostLookup, Connecting, Sending, Reading, Connected, Closing = State
-    (NoError, UnknownError, HostNotFound, ConnectionRefused, UnexpectedClose, InvalidResponseHeader, WrongContentLength,
-     Aborted, AuthenticationRequiredError, ProxyAuthenticationRequiredError) = Error
-    ConnectionModeHttp, ConnectionModeHttps = ConnectionMode
+    if TYPE_CHECKING:
+        State, Error, ConnectionMode = State, Error, ConnectionMode
+        Unconnected, HostLookup, Connecting, Sending, Reading, Connected, Closing = State
+        (NoError, UnknownError, HostNotFound, ConnectionRefused, UnexpectedClose, InvalidResponseHeader, WrongContentLength,
+         Aborted, AuthenticationRequiredError, ProxyAuthenticationRequiredError) = Error
+        ConnectionModeHttp, ConnectionModeHttps = ConnectionMode
+    else:
+        State, Error, ConnectionMode = _Late("State"), _Late("Error"), _Late("ConnectionMode")
+        (Unconnected, HostLookup, Connecting, Sending, Reading, Connected, Closing) = (
+            _Late("State", member) for member in STATE_NAMES)
+        (NoError, UnknownError, HostNotFound, ConnectionRefused, UnexpectedClose, InvalidResponseHeader, WrongContentLength,
+         Aborted, AuthenticationRequiredError, ProxyAuthenticationRequiredError) = (
+            _Late("Error", member) for member in ERROR_NAMES)
+        ConnectionModeHttp, ConnectionModeHttps = (
+            _Late("ConnectionMode", member) for member in ("ConnectionModeHttp", "ConnectionModeHttps"))
 
     def __init__(self, hostname: Any = None, mode: Mode | int | None = None, port: Any = None,
                  parent: object = None) -> None:
@@ -43,7 +86,7 @@ class QHttp(QueueFace):
             if mode is not None or port is not None or parent is not None:
                 raise TypeError(f"hostname must be str, not {type(hostname).__name__}")
             hostname, parent = None, hostname
-        if mode is not None and not isinstance(mode, ConnectionMode):   # QHttp(hostname, port, parent)
+        if mode is not None and not _is_mode(mode):     # QHttp(hostname, port, parent)
             if port is not None and not isinstance(port, int):
                 if parent is not None:
                     raise TypeError("parent is given twice")
@@ -53,7 +96,7 @@ class QHttp(QueueFace):
             mode, port = None, mode
         self._parent = parent
         if hostname is not None:
-            if mode is ConnectionMode.ConnectionModeHttps:
+            if _is_https(mode):
                 _not_yet("https")
             self._set_first_host(checked_host(hostname), checked_port(0 if port is None else port))
         elif mode is not None or port is not None:
@@ -70,11 +113,11 @@ class QHttp(QueueFace):
     def setHost(self, hostname: str, mode: Mode | int | None = None, port: int | None = None) -> int:
         """Queues the choice of the server for the requests after it: setHost(hostname, port=80) or setHost(hostname, mode,
         port=0). Port 0 is the mode's own. Returns the request's id (Qt: QHttp::setHost)."""
-        if mode is not None and not isinstance(mode, ConnectionMode):
+        if mode is not None and not _is_mode(mode):
             if port is not None:
                 raise TypeError("mode must be a QHttp.ConnectionMode")
             mode, port = None, mode
-        if mode is ConnectionMode.ConnectionModeHttps:
+        if _is_https(mode):
             _not_yet("https")
         return self._add_host(checked_host(hostname), checked_port(0 if port is None else port))
 

@@ -1,15 +1,14 @@
 """What of QHttp's face is compiled: the requests, and what asks the queue how it stands. QHttp itself stands on this."""
 from qhttp.header_base cimport received_header
 from qhttp.protocol.request cimport check_target
-from qhttp.request_queue cimport ABORTED, CLOSE, GET, HEAD, POST, REQUEST, SET_HOST, Entry, RequestQueue
+from qhttp.request_queue cimport (
+    ABORTED, CLOSE, GET, HEAD, POST, REQUEST, SET_HOST, Entry, RequestQueue, error_member, state_member,
+)
 
 from qhttp.arguments import checked_data, checked_destination, root_for_empty
 from qhttp.headers import QHttpRequestHeader, QHttpResponseHeader
-from qhttp.network import Error, State
 from qhttp.protocol.request import check_fields
 
-cdef tuple STATES = tuple(State)
-cdef tuple ERRORS = tuple(Error)
 cdef dict METHODS = {GET: "GET", HEAD: "HEAD", POST: "POST"}
 
 
@@ -123,11 +122,11 @@ cdef class QueueFace(RequestQueue):
 
     def state(self):
         """QHttp.State (Qt: QHttp::state)."""
-        return STATES[self.state_now]
+        return state_member(self.state_now)
 
     def error(self):
         """QHttp.Error of the last request; NoError again when one starts (Qt: QHttp::error)."""
-        return ERRORS[self.error_now]
+        return error_member(self.error_now)
 
     def errorString(self):
         """The last error in words: str; "Unknown error" where there was none, as in Qt (Qt: QHttp::errorString)."""

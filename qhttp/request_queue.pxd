@@ -100,3 +100,7 @@ cdef class RequestQueue(Observer):
     cdef bint drop_behind(self, Py_ssize_t n_kept) except -1
     cdef object delete(self)
     cdef int64_t add(self, int kind, bytes target, object data=*, object to=*, object header=*, int port=*) except -1
+
+
+cdef object state_member(int state)
+cdef object error_member(int error)

@@ -3,6 +3,9 @@ from typing import Any
 from qhttp._core import Task
 from qhttp._signal import Signal
 
+STATE_NAMES: tuple[str, ...]
+ERROR_NAMES: tuple[str, ...]
+
 class RequestQueue(Task):
     @property
     def requestStarted(self) -> Signal: ...

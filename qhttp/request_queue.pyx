@@ -24,7 +24,6 @@ from qhttp.protocol.request cimport full_head, head_tail, simple_head
 from qhttp._sinks import make_sink
 from qhttp.errors import DeviceError, RequestError
 from qhttp.headers import QHttpResponseHeader
-from qhttp.network import Error, State
 from qhttp.protocol.request import IDEMPOTENT
 
 AHEAD_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
@@ -32,7 +31,12 @@ AHEAD_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 cdef extern from "Python.h":
     void PyObject_GC_UnTrack(object)
 
-cdef tuple STATES = tuple(State)
+# By their numbers. The enumerations themselves are imported when somebody asks for a member: imports are felt.
+STATE_NAMES = ("Unconnected", "HostLookup", "Connecting", "Sending", "Reading", "Connected", "Closing")
+ERROR_NAMES = ("NoError", "UnknownError", "HostNotFound", "ConnectionRefused", "UnexpectedClose", "InvalidResponseHeader",
+               "WrongContentLength", "Aborted", "AuthenticationRequiredError", "ProxyAuthenticationRequiredError")
+cdef tuple STATES = None
+cdef tuple ERRORS = None
 cdef str NO_ERROR_TEXT = "Unknown error"        # what the original says when there is none
 cdef int64_t last_id = 0                        # one counter for all objects of the process
 cdef tuple STARTS = (None, None, b"GET ", b"HEAD ", b"POST ")       # of a request line, by kind
@@ -48,6 +52,25 @@ cdef class Entry:
 
 cdef class Details:
     pass
+
+
+cdef int load_members() except -1:
+    global STATES, ERRORS
+    from qhttp.network import Error, State
+    STATES, ERRORS = tuple(State), tuple(Error)
+    return 0
+
+
+cdef object state_member(int state):
+    if STATES is None:
+        load_members()
+    return STATES[state]
+
+
+cdef object error_member(int error):
+    if ERRORS is None:
+        load_members()
+    return ERRORS[error]
 
 
 cdef bint leaves_the_connection(header):
@@ -96,7 +119,7 @@ cdef class RequestQueue(Observer):
             return
         self.state_now = state
         if self.stateChanged.slots is not None:
-            self.emit(self.stateChanged, STATES[state])
+            self.emit(self.stateChanged, state_member(state))
 
     cdef object set_host(self, str host, int port):
         """The server for the requests that start from now on. An open connection to it is used again, no other."""
@@ -422,7 +445,7 @@ cdef class RequestQueue(Observer):
 
     cdef object failed(self, object error):
         self.exchange = None
-        self.fail(Error[error.qt_name], str(error))
+        self.fail(ERROR_NAMES.index(error.qt_name), str(error))
 
     def connection_lost(self, connection):
         """The idle connection has ended by itself (the pool tells)."""

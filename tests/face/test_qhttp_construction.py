@@ -1,5 +1,8 @@
 """Making a QHttp and naming its server: every overload, every argument that must be refused, the enumerations."""
+import os
 import socket
+import subprocess
+import sys
 
 import pytest
 from support.actions import ReceiveRequest, Send
@@ -286,3 +289,22 @@ def test_repr_tells_state_and_no_secrets(make):
     http.get("/?token=secret")
     assert "secret" not in repr(http) and "Unconnected" in repr(http)
     http.abort()
+
+
+def test_names_of_the_queue_are_those_of_the_enumerations():
+    from qhttp.network import Error, State
+    from qhttp.request_queue import ERROR_NAMES, STATE_NAMES
+    assert tuple(member.name for member in State) == STATE_NAMES and tuple(member.name for member in Error) == ERROR_NAMES
+
+
+def test_first_object_does_not_import_the_enumerations():
+    code = "import sys; from qhttp import QHttp; QHttp('127.0.0.1', 80); sys.exit('enum' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-S", "-c", code], env=environment).returncode == 0
+
+
+def test_members_on_an_object_and_on_a_subclass_are_those_of_the_class():
+    class Mine(QHttp):
+        pass
+    assert Mine.Connected is QHttp.Connected is Mine("h").Connected
+    assert Mine.State is QHttp.State and Mine.State.Connected is Mine.Connected

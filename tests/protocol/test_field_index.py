@@ -156,7 +156,8 @@ def lines_of(block):
 
 
 @QUICK
-@given(texts, texts, st.lists(st.tuples(texts, texts), max_size=4), st.none() | st.integers(0, 5), st.booleans(), st.integers(0, 1))
+@given(texts, texts, st.lists(st.tuples(texts, texts), max_size=4), st.none() | st.integers(0, 5), st.booleans(),
+       st.integers(0, 1))
 @example("GET", "/", [("A", "b\r\nC: d")], None, False, 1)
 @example("GET", "/\r\nX: y", [], None, False, 1)
 @example("GET", "/", [("Content-Length", "")], None, False, 1)
