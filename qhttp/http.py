@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 class _Late:
-    """An enumeration, or a member of one, as a class attribute that is made when first asked for: to import `enum` takes as long
-    as all of qhttp."""
+    """An enumeration, or a member of one, as a class attribute that is made when first asked for: to import `enum` takes as
+    long as all of qhttp."""
 
     __slots__ = ("enumeration", "member")
 
@@ -149,10 +149,11 @@ class QHttp(QueueFace):
     def setPipelining(self, depth: int) -> None:
         """Sends up to `depth` requests before the first of them is answered (int from 1, as at first, to 1024).
 
-        Only get(), head() and request() with GET, HEAD or OPTIONS, without a body or a device, and only once the server has kept
-        the connection open after an answer. Everything else waits for its turn, and holds up what is behind it. Signals come as
-        ever, one request after the other. A connection that ends early gives its unanswered requests a new one. Dropping
-        requests that were sent (clearPendingRequests, abort) closes the connection. RFC 9112 section 9.3.2.
+        Only get(), head() and request() with GET, HEAD or OPTIONS, without a body or a device, and only once the server
+        has kept the connection open after an answer. Everything else waits for its turn, and holds up what is behind it.
+        Signals come as ever, one request after the other. A connection that ends early gives its unanswered requests a
+        new one. Dropping requests that were sent (clearPendingRequests, abort) closes the connection. RFC 9112 section
+        9.3.2.
         """
         if isinstance(depth, bool) or not isinstance(depth, int):
             raise TypeError(f"depth must be int, not {type(depth).__name__}")

@@ -1,6 +1,7 @@
 """The body of a request that comes out of a device of the user's: its length, its pieces, and what can go wrong with it.
 
-Every call runs the device's own code, which may do anything. Whatever it raises, or gives in place of bytes, becomes a DeviceError.
+Every call runs the device's own code, which may do anything. What it raises, or gives in place of bytes, becomes a
+DeviceError.
 """
 from qhttp.errors import DeviceError
 
