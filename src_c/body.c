@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #define RECEIVE_MAX ((size_t)256 << 10) /* one receive: larger ones fall out of the cache */
+#define STREAM_FROM ((size_t)32 << 10)  /* so much at once: the peer is fast, more has come meanwhile as a rule */
 #define ROOM_MIN ((size_t)16 << 10)     /* for less it is not worth to receive again in the same visit */
 
 void qh_body_init(qh_body *body, qh_framing framing, uint64_t length, const qh_chunk_limits *limits,
@@ -102,7 +103,7 @@ static qh_status receive_to_memory(qh_body *body, int fd, size_t budget, size_t 
         *n_surplus = status == QH_DONE ? n - used : 0;
         if (status != QH_AGAIN)
             return status;
-        if (body->drained)
+        if (body->drained && n < STREAM_FROM)
             return QH_AGAIN;
         if (sink->cap - sink->len < ROOM_MIN && sink->len < sink->cap && n_total > ROOM_MIN)
             return QH_BUDGET; /* a reader may take what has come and make room; else the rest is filled next time */
@@ -129,7 +130,7 @@ static qh_status receive_through_scratch(qh_body *body, int fd, qh_scratch scrat
             body->surplus = scratch.memory + gathered + used;
             *n_surplus = status == QH_DONE ? n - used : 0;
             gathered += kept;
-            if (status == QH_AGAIN && !body->drained)
+            if (status == QH_AGAIN && (!body->drained || n >= STREAM_FROM))
                 status = QH_BUDGET;
         }
         if (gathered > 0 && (status != QH_BUDGET || scratch.cap - gathered < RECEIVE_MAX || n_total >= budget)) {

@@ -16,6 +16,7 @@
 #define GROWTH_KNOWN 64   /* towards an announced length */
 #define GROWTH_UNKNOWN 8
 #define PAGE_SIZE ((uintptr_t)4096)
+#define HUGE_PAGE_SIZE ((uintptr_t)2 << 20)
 #define TMPFS_MAGIC 0x01021994 /* of linux/magic.h */
 
 void qh_sink_init_memory(qh_sink *sink, char *memory, size_t len, size_t cap)
@@ -105,6 +106,8 @@ void qh_memory_advise(char *memory, size_t cap)
     if (cap < HUGE_PAGES_FROM)
         return;
     uintptr_t from = (uintptr_t)memory & ~(PAGE_SIZE - 1);
-    uintptr_t to = ((uintptr_t)memory + cap + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+    uintptr_t to = ((uintptr_t)memory + cap) & ~(HUGE_PAGE_SIZE - 1); /* the last bytes are not worth a huge page of their own */
+    if (to <= from)
+        return;
     (void)madvise((void *)from, to - from, MADV_HUGEPAGE); /* advice: a refusal costs nothing but speed */
 }
