@@ -63,7 +63,7 @@ cdef extern from "sink.h" nogil:
     void qh_sink_init_descriptor(qh_sink *sink, int fd, uint64_t offset)
     void qh_sink_release(qh_sink *sink)
     size_t qh_memory_next_cap(size_t len, size_t cap, uint64_t n_claimed)
-    void qh_memory_advise(char *memory, size_t cap)
+    void qh_memory_advise(char *memory, size_t cap, bint grows)
 
 
 cdef extern from "body.h" nogil:

@@ -73,6 +73,7 @@ cdef class Memory(Sink):
         if self.limit > 0:              # room for more than the limit would be filled beyond it
             cap = max(self.c.len + n, min(cap, self.limit))
         self.resize(cap)
+        qh_memory_advise(self.c.memory, cap, claim == 0 or cap < claim)
         return True
 
     cdef int resize(self, size_t cap) except -1:
@@ -86,7 +87,6 @@ cdef class Memory(Sink):
                 self.forget()
                 raise
         self.c.memory, self.c.cap = PyBytes_AS_STRING(self.block), cap
-        qh_memory_advise(self.c.memory, cap)
         return 0
 
     cdef object forget(self):

@@ -101,13 +101,13 @@ size_t qh_memory_next_cap(size_t len, size_t cap, uint64_t n_claimed)
     return next > cap ? next : cap;
 }
 
-void qh_memory_advise(char *memory, size_t cap)
+void qh_memory_advise(char *memory, size_t cap, bool grows)
 {
     if (cap < HUGE_PAGES_FROM)
         return;
     uintptr_t from = (uintptr_t)memory & ~(PAGE_SIZE - 1);
-    uintptr_t to = ((uintptr_t)memory + cap) & ~(HUGE_PAGE_SIZE - 1); /* the last bytes are not worth a huge page of their own */
-    if (to <= from)
-        return;
-    (void)madvise((void *)from, to - from, MADV_HUGEPAGE); /* advice: a refusal costs nothing but speed */
+    uintptr_t end = (uintptr_t)memory + cap;
+    uintptr_t to = grows ? (end + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1) : end & ~(HUGE_PAGE_SIZE - 1);
+    if (to > from)
+        (void)madvise((void *)from, to - from, MADV_HUGEPAGE); /* advice: a refusal costs nothing but speed */
 }

@@ -45,7 +45,9 @@ void qh_sink_release(qh_sink *sink);
  * proportion to what was really received. */
 size_t qh_memory_next_cap(size_t len, size_t cap, uint64_t n_claimed);
 
-/* Asks for huge pages under memory[0..cap) where it is large enough to pay. Call again after a move. */
-void qh_memory_advise(char *memory, size_t cap);
+/* Asks for huge pages under memory[0..cap) where it is large enough to pay. Call again after a move. Memory that still
+ * grows is advised to its last page: advice ends a mapping, and only one whole mapping can be moved. In memory that does
+ * not, the last bytes are not worth a huge page of their own. */
+void qh_memory_advise(char *memory, size_t cap, bool grows);
 
 #endif

@@ -345,8 +345,8 @@ static void test_advise(void)
     for (size_t skip = 0; skip < 3; skip++) {
         memory[skip] = 'a';
         memory[cap - 1] = 'z';
-        qh_memory_advise(memory + skip, cap - skip);
-        qh_memory_advise(memory + skip, 5); /* too small to pay */
+        qh_memory_advise(memory + skip, cap - skip, skip % 2 == 0);
+        qh_memory_advise(memory + skip, 5, true); /* too small to pay */
         expect(memory[skip] == 'a' && memory[cap - 1] == 'z', "memory changed");
     }
     free(memory);
