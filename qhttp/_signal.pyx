@@ -10,9 +10,6 @@ cdef enum:
     MAX_ARGS = 3
 
 
-cdef tuple NOTHING = (None,) * MAX_ARGS
-
-
 cdef int n_accepted(object function, int n_given) except -1:
     """How many of `n_given` positional arguments a slot takes, from its code object. Raises TypeError if it needs others."""
     cdef object target = function, code
@@ -110,8 +107,10 @@ cdef class Signal:
         """Calls the slots in the order in which they were connected; the first exception is raised when all were called."""
         if len(args) != self.n_args:
             raise TypeError(f"{self.name} has {self.n_args} arguments, {len(args)} were given")
-        a, b, c = args + NOTHING[len(args):]
-        error = self.fire(a, b, c)
+        if self.slots is None:
+            return
+        error = self.fire(args[0] if self.n_args > 0 else None, args[1] if self.n_args > 1 else None,
+                          args[2] if self.n_args > 2 else None)
         if error is not None:
             raise error
 
