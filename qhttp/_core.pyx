@@ -6,12 +6,12 @@ delivered one event at a time, so that a slot may turn the loop again, close any
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetObject, PyErr_WriteUnraisable
-from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_RawCalloc, PyMem_RawFree
+from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_RawFree
 from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.unicode cimport PyUnicode_DecodeLatin1
 from libc.errno cimport EINTR, errno
 from libc.stdint cimport uint64_t
-from libc.string cimport memchr, memcmp, memcpy, strerror
+from libc.string cimport memchr, memcpy, strerror
 
 from _collections import deque
 from _heapq import heapify, heappop, heappush

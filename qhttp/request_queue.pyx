@@ -8,11 +8,10 @@ told, and goes on afterwards only if the same entry is still running.
                                                         failed | abort -> fail -> requestFinished(True), done(True)
 """
 cimport cython
-from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 
 from qhttp._connection cimport Connection
-from qhttp._core cimport Fifo, Loop, Sink, current_loop
+from qhttp._core cimport Fifo, Sink, current_loop
 from qhttp._signal cimport Signal
 from qhttp._sinks cimport Memory
 from qhttp.engine.exchange cimport Exchange, Observer, Request

@@ -49,7 +49,6 @@ cdef class Exchange(Timed):
     cdef Connection connection  # None while there is none
     cdef object connector       # what is under way to one, or None
     cdef TimeLimits limits      # None: no limit of time is set
-    cdef bint begun
     cdef bint sent_ahead        # its request went out before its turn, on the connection that it has
     cdef bint answer_begun      # a byte of an answer has come (interim ones count)
     cdef bint reading_told, head_told

@@ -20,10 +20,9 @@ from libc.stdint cimport uint64_t
 from qhttp._connection cimport Connection
 from qhttp._core cimport (
     QH_AGAIN, QH_DONE, QH_E_HEAD_TOO_LARGE, QH_E_LINE_TOO_LONG, QH_E_NOT_HTTP, QH_E_RECEIVE, QH_E_SEND, QH_E_SINK,
-    QH_E_TOO_MANY_FIELDS, QH_E_TRUNCATED, QH_FRAMING_CLOSE, QH_FRAMING_LENGTH, Loop, Sink, qh_is_error, qh_status,
+    QH_E_TOO_MANY_FIELDS, QH_E_TRUNCATED, QH_FRAMING_CLOSE, QH_FRAMING_LENGTH, Sink, qh_is_error, qh_status,
 )
-from qhttp.engine.pool cimport Pool
-from qhttp.engine.time_limits cimport Options, Timed, TimeLimits
+from qhttp.engine.time_limits cimport Timed, TimeLimits
 from qhttp.protocol.framing cimport decide, keeps_alive
 from qhttp.protocol.head cimport is_valid_head
 
@@ -108,7 +107,6 @@ cdef class Exchange(Timed):
     # -- a connection
     cdef object begin(self):
         cdef Connection connection
-        self.begun = True
         if self.limits is None and (self.options.total_ms or self.options.transfer_ms or self.options.min_rate):
             self.limits = TimeLimits(self.loop, self.options, self)
             self.limits.limit_total()
