@@ -42,7 +42,6 @@ cdef class Connection(Endpoint):
     cdef bytes judged                   # the head that `facts` is about, once it was found valid; None: there is none
     cdef readonly size_t n_surplus      # bytes behind the message that nobody asked for
     cdef object tell(self, Watcher watcher, qh_event *event)
-    cdef bint is_open(self)
     cdef uint64_t received(self)
     cdef size_t unsent(self)
     cdef uint64_t last_moved(self)

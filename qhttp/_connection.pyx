@@ -118,9 +118,6 @@ cdef class Connection(Endpoint):
         else:
             watcher.on_failed(self, event.status, event.error)
 
-    cdef bint is_open(self):
-        return self.c.fd >= 0
-
     cdef uint64_t received(self):
         return self.c.body.n_received
 

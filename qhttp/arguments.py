@@ -35,12 +35,17 @@ def checked_host(hostname: str) -> str:
     return name
 
 
+def checked_number(name: str, value: int, least: int, most: int) -> int:
+    """A plain int within bounds."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be int, not {type(value).__name__}")
+    if not least <= value <= most:
+        raise ValueError(f"{name} must be from {least} to {most}, not {value}")
+    return value
+
+
 def checked_port(port: int) -> int:
-    if isinstance(port, bool) or not isinstance(port, int):
-        raise TypeError(f"port must be int, not {type(port).__name__}")
-    if not 0 <= port <= 65535:
-        raise ValueError(f"port must be from 0 to 65535, not {port}")
-    return port
+    return checked_number("port", port, 0, 65535)
 
 
 ENDLESS = 10**12        # milliseconds, or bytes: as good as no limit, and safe to calculate with

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from qhttp._core import Limits
-from qhttp.arguments import checked_amount, checked_host, checked_port
+from qhttp.arguments import checked_amount, checked_host, checked_number, checked_port
 from qhttp.queue_face import QueueFace
 from qhttp.request_queue import ERROR_NAMES, STATE_NAMES
 
@@ -155,11 +155,7 @@ class QHttp(QueueFace):
         new one. Dropping requests that were sent (clearPendingRequests, abort) closes the connection. RFC 9112 section
         9.3.2.
         """
-        if isinstance(depth, bool) or not isinstance(depth, int):
-            raise TypeError(f"depth must be int, not {type(depth).__name__}")
-        if not 1 <= depth <= 1024:
-            raise ValueError(f"depth must be from 1 to 1024, not {depth}")
-        self._set_pipelining(depth)
+        self._set_pipelining(checked_number("depth", depth, 1, 1024))
 
     def setLimits(self, limits: Limits) -> None:
         """Sets the bounds on what a server may make us hold: a qhttp.Limits."""
