@@ -21,7 +21,8 @@ FLOORS = {
     "_core": 1, "_connection": 1, "_sinks": 1, "_signal": 1,
     "protocol": 2,
     "engine": 3,
-    "headers": 4, "header_base": 4, "network": 4, "arguments": 4, "request_queue": 4, "queue_face": 4, "http": 4, "compat": 4,
+    "headers": 4, "header_base": 4, "network": 4, "authenticator": 4, "network_proxy": 4, "ssl_error": 4,
+    "arguments": 4, "request_queue": 4, "queue_face": 4, "http": 4, "compat": 4,
     "bulk": 5, "cli": 5, "__main__": 5, "aio": 5, "qt": 5, "fs": 5,
     "__init__": LAZY,
 }
