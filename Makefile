@@ -2,6 +2,7 @@
 #
 #   demo       the main job on real files, beside urllib3          test       all tests (src_c and Python)
 #   build      the compiled floors, in place                       test-all   `test` on each CPython 3.11 to 3.13 found
+#   test-world tests against nginx, Apache, Squid, Dante, pyspnego, PySide6 (QHTTP_WORLD_REQUIRED=1: none may be missing)
 #   bench      compare with other clients; W=name for one workload  check      lint, types, package contents
 #   sanitize   all tests under ASan and UBSan                      fuzz       coverage-guided fuzzing of the kernels
 #   perf       instruction counts of the hot pieces      page       docs/benchmarks.md from bench/published/
@@ -15,7 +16,7 @@ SOURCES := $(wildcard src_c/*.[ch] qhttp/*.p[xy]* qhttp/*/*.p[xy]*)
 FUZZ_RUNS ?= 10000000
 ASAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
-.PHONY: demo test test-all build bench perf page check sanitize fuzz clean servers
+.PHONY: demo test test-world test-all build bench perf page check sanitize fuzz clean servers
 
 $(VENV)/ready: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -40,11 +41,16 @@ test: build servers
 	$(MAKE) --no-print-directory -C src_c test
 	$(BIN)/pytest -q
 
+test-world: build
+	@tools/debian_packages.sh nginx=nginx-light apache2=apache2 squid=squid-openssl danted=dante-server curl=curl openssl=openssl
+	$(PIP) install --group world
+	$(BIN)/pytest -q tests/world
+
 test-all:
 	tools/each_python.sh $(MAKE) --no-print-directory test
 
 bench: build servers
-	@tools/debian_packages.sh curl=curl aria2c=aria2 wrk=wrk
+	@tools/debian_packages.sh openssl=openssl curl=curl aria2c=aria2 wrk=wrk
 	-$(PIP) install --group bench
 	$(BIN)/python -m bench.compare $(if $(W),--workload $(W))
 	$(if $(W),,$(BIN)/python -m bench.imports)

@@ -22,8 +22,9 @@ PROGRAMS = (
     "recv_file",
     "chunk_decode",
     "ssl_read",
+    "ssl_huge",
 )
-NEEDS_OPENSSL = {"ssl_read"}  # left out where its headers are not installed
+NEEDS_OPENSSL = {"ssl_read", "ssl_huge"}  # left out where its headers are not installed
 
 
 def _compiler() -> list[str]:

@@ -26,6 +26,7 @@ from pathlib import Path
 
 from bench import environment
 from bench.build_c import build
+from bench.certificate import Certificate, find_openssl, make_certificate
 from bench.contenders.runner import FILE, MEMORY, Job, Outcome
 from bench.fresh_memory import touch
 from bench.nginx import find_nginx, nginx
@@ -53,13 +54,17 @@ def server_of(workload: Workload) -> str:
     """ "c" or "nginx"."""
     if workload.server == "nginx" and not find_nginx():
         raise Skipped("nginx is not installed")
+    if workload.tls and not find_openssl():
+        raise Skipped("openssl is not installed")
     if workload.server == "nginx or c":
         return "nginx" if find_nginx() else "c"
     return workload.server
 
 
 @contextlib.contextmanager
-def serving(workload: Workload, programs: Path, folder: Path, cpu: int | None) -> Iterator[int]:
+def serving(
+    workload: Workload, programs: Path, folder: Path, cpu: int | None, certificate: Certificate | None
+) -> Iterator[int]:
     """The workload's server with its content; gives the port."""
     if server_of(workload) == "c":
         with c_server(programs, cpu) as port:
@@ -69,7 +74,7 @@ def serving(workload: Workload, programs: Path, folder: Path, cpu: int | None) -
     served.mkdir(exist_ok=True)
     write_pattern_file(served / "body", workload.body_len)
     try:
-        with nginx({"/served/": str(served)}, cpu) as port:
+        with nginx({"/served/": str(served)}, cpu, certificate) as port:
             yield port
     finally:
         (served / "body").unlink()
@@ -174,7 +179,8 @@ def compare(workload: Workload, programs: Path, folder: Path, rounds: int, chanc
     if workload.one_cpu:
         server_cpu = client_cpu
     with contextlib.ExitStack() as stack:
-        port = stack.enter_context(serving(workload, programs, folder, server_cpu))
+        certificate = make_certificate(folder) if workload.tls else None
+        port = stack.enter_context(serving(workload, programs, folder, server_cpu, certificate))
         target = ""
         if workload.task == FILE:
             targets = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-", dir=TARGETS[workload.target]))
@@ -183,7 +189,7 @@ def compare(workload: Workload, programs: Path, folder: Path, rounds: int, chanc
             name: Job(
                 port, path_of(workload, workload.body_len_for(name)), workload.body_len_for(name),
                 workload.requests_for(name), workload.n_connections, target, str(programs), workload.task,
-                workload.depths.get(name, 1),
+                workload.depths.get(name, 1), str(certificate.path) if certificate else "",
             )
             for name in workload.contenders
         }  # fmt: skip

@@ -7,6 +7,7 @@ import importlib
 import importlib.metadata
 import os
 import platform
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -69,6 +70,8 @@ def describe() -> dict[str, str]:
         "congestion control": congestion_control(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         **versions,
+        "ssl": ssl.OPENSSL_VERSION,
+        "openssl": _first_line("openssl", "version"),
         "nginx": _first_line(nginx, "-v") if nginx else "not installed",
         "curl": _first_line("curl", "-q", "--version"),
         "aria2c": _first_line("aria2c", "--version"),

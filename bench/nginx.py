@@ -17,6 +17,10 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # a test loads this file alone
+    from bench.certificate import Certificate
 
 START_TIMEOUT_S = 10.0
 PR_SET_PDEATHSIG = 1
@@ -43,10 +47,19 @@ http {{
     uwsgi_temp_path {prefix}/uwsgi;
     scgi_temp_path {prefix}/scgi;
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        listen 127.0.0.1:{port} {ssl} backlog=4096;
+{tls}
 {locations}
     }}
 }}
+"""
+
+# One version and one cipher, the one two OpenSSLs agree on by themselves: all clients decrypt the same.
+TLS = """\
+        ssl_protocols TLSv1.3;
+        ssl_conf_command Ciphersuites TLS_AES_256_GCM_SHA384;
+        ssl_certificate {path};
+        ssl_certificate_key {key_path};
 """
 
 
@@ -63,13 +76,15 @@ def _free_port() -> int:
         return port
 
 
-def _config(prefix: Path, port: int, locations: Mapping[str, str], cpu: int | None) -> str:
+def _config(prefix: Path, port: int, locations: Mapping[str, str], cpu: int | None, certificate: Certificate | None) -> str:
     return CONFIG.format(
         # a root master would give its worker to a user who cannot read our temporary folders
         user="user root;" if os.geteuid() == 0 else "",
         affinity="" if cpu is None else f"worker_cpu_affinity {1 << cpu:b};",
         prefix=prefix,
         port=port,
+        ssl="ssl" if certificate else "",
+        tls=TLS.format(path=certificate.path, key_path=certificate.key_path) if certificate else "",
         locations="\n".join(
             f'        location {url} {{ alias "{folder}/"; }}' for url, folder in locations.items()
         ),
@@ -91,8 +106,11 @@ def _wait_until_listening(process: subprocess.Popen[bytes], port: int, log: Path
 
 
 @contextlib.contextmanager
-def nginx(locations: Mapping[str, str], cpu: int | None = None) -> Iterator[int]:
-    """Serve folders: `{"/tree/": "/some/folder"}`; URL prefixes end with a slash. Gives the port."""
+def nginx(
+    locations: Mapping[str, str], cpu: int | None = None, certificate: Certificate | None = None
+) -> Iterator[int]:
+    """Serve folders: `{"/tree/": "/some/folder"}`; URL prefixes end with a slash. With a certificate over TLS 1.3.
+    Gives the port."""
     binary = find_nginx()
     if binary is None:
         raise FileNotFoundError("nginx is not installed")
@@ -103,7 +121,7 @@ def nginx(locations: Mapping[str, str], cpu: int | None = None) -> Iterator[int]
 
     with tempfile.TemporaryDirectory(prefix="bench-nginx-") as folder:
         prefix, port = Path(folder), _free_port()
-        (prefix / "nginx.conf").write_text(_config(prefix, port, locations, cpu))
+        (prefix / "nginx.conf").write_text(_config(prefix, port, locations, cpu, certificate))
         process = subprocess.Popen(
             [binary, "-p", folder, "-c", prefix / "nginx.conf", "-e", prefix / "error.log"],
             stdin=subprocess.DEVNULL,

@@ -49,6 +49,7 @@ def summarize(workload: Workload, outcomes: Mapping[str, Sequence[Outcome]]) -> 
     """Medians and ratios of each contender that has outcomes."""
     floor = outcomes.get(workload.floor, ())
     floor_cpu, floor_rate = _cpu_per_unit(workload, floor), _rate(workload, floor)
+    second_cpu = _cpu_per_unit(workload, outcomes.get(workload.second, ()))
     summary = {}
     for name, runs in outcomes.items():
         if runs:
@@ -56,6 +57,7 @@ def summarize(workload: Workload, outcomes: Mapping[str, Sequence[Outcome]]) -> 
             summary[name] = {
                 "cpu_per_unit": cpu, "cpu_to_floor": _over(cpu, floor_cpu),
                 "rate": rate, "rate_to_floor": _over(rate, floor_rate), "peak_mib": _peak_mib(runs),
+                **({"cpu_to_second": _over(cpu, second_cpu)} if workload.second else {}),
             }  # fmt: skip
     return summary
 
@@ -65,19 +67,21 @@ def table(workload: Workload, outcomes: Mapping[str, Sequence[Outcome]], failure
     summary = summarize(workload, {name: runs for name, runs in outcomes.items() if name not in failures})
     form = ",.2f" if workload.kind == "bytes" else ",.0f"
     unit = workload.unit.replace("cpu", "CPU")
+    more = f" to {workload.label(workload.second)} |" if workload.second else ""
     lines = [
-        f"| contender | | {unit} | to floor | {workload.rate_unit} | to floor | peak MiB |",
-        "|---|---|---:|---:|---:|---:|---:|",
+        f"| contender | | {unit} | to floor |{more} {workload.rate_unit} | to floor | peak MiB |",
+        f"|---|---|---:|---:|{'---:|' if more else ''}---:|---:|---:|",
     ]
     for name in workload.contenders:
         start = f"| {name} | {workload.label(name)} |"
         if name in failures:
-            lines.append(f"{start} no number: {failures[name]} | | | | |")
+            lines.append(f"{start} no number: {failures[name]} | | | | |{' |' if more else ''}")
             continue
         row = summary[name]
+        second = f" {_text(row['cpu_to_second'], '.2f')}x |" if more else ""
         lines.append(
             f"{start} {_text(row['cpu_per_unit'], '.3f')} | {_text(row['cpu_to_floor'], '.2f')}x "
-            f"| {_text(row['rate'], form)} | {_text(row['rate_to_floor'], '.2f')}x | {_text(row['peak_mib'], '.0f')} |"
+            f"|{second} {_text(row['rate'], form)} | {_text(row['rate_to_floor'], '.2f')}x | {_text(row['peak_mib'], '.0f')} |"
         )
     return "\n".join(lines)
 

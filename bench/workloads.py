@@ -18,6 +18,9 @@ LABELS = {
     "recv_huge": "C, into huge pages",
     "recv_file": "C, receive, reserve, write",
     "recv_write": "C, receive and write",
+    "ssl_read": "C, SSL_read and drop",
+    "ssl_read_ahead": "C, SSL_read, large receives",
+    "ssl_huge": "C, SSL_read into huge pages",
     "chunk_decode": "C, receive and decode",
     "qhttp_signals": "qhttp",
     "qhttp_face": "qhttp, bodies read",
@@ -25,6 +28,9 @@ LABELS = {
     "qhttp_discard": "qhttp, to a device",
     "qhttp_read_all": "qhttp, readAll()",
     "qhttp_memory": "qhttp",
+    "qhttp_tls_discard": "qhttp, to a device",
+    "qhttp_tls_read_all": "qhttp, readAll()",
+    "qhttp_tls_memory": "qhttp",
     "pycurl_easy": "pycurl",
     "pycurl_multi": "pycurl, multi",
     "pycurl_read": "pycurl, multi, bodies read",
@@ -60,7 +66,8 @@ class Workload:
     """One table.
 
     `server` is where the answers come from: "c", "nginx", or "nginx or c". `floor` is the contender
-    all ratios are to. `shares` are parts of the requests, or of the one body, for single contenders.
+    all ratios are to; `second` another one, for one more ratio of CPU time. `shares` are parts of the
+    requests, or of the one body, for single contenders.
     """
 
     name: str
@@ -78,6 +85,8 @@ class Workload:
     varied: bool = False  # no two heads are alike; else they all are, but for what nginx changes
     one_cpu: bool = False  # client and server share a CPU
     target: str = ""  # of task "file"
+    tls: bool = False  # TLS 1.3, every client verifies the certificate
+    second: str = ""
 
     @property
     def kind(self) -> str:
@@ -222,6 +231,18 @@ ALL = (
         "chunked_64m_memory", "16 bodies of 64 MiB in chunks of 16 KiB as bytes",
         "pycurl_easy", "qhttp_memory", "urllib3_threads",
         body_len=64 * MIB, n_requests=16, task=MEMORY, chunk_len=16 * KIB,
+    ),
+    _body(
+        "tls_stream_1g", "one body of 1 GiB over TLS 1.3, dropped",
+        "ssl_read", "ssl_read_ahead", "qhttp_tls_read_all", "qhttp_tls_discard", "pycurl_easy", "curl", "urllib3_threads",
+        "requests_session", "httpx_client", "aiohttp_uvloop", "pyreqwest_client",
+        server="nginx", task=STREAM, tls=True, second="urllib3_threads",
+    ),
+    _body(
+        "tls_memory_64m", "16 bodies of 64 MiB over TLS 1.3 as bytes",
+        "ssl_huge", "qhttp_tls_memory", "pycurl_easy", "urllib3_threads", "requests_session", "aiohttp_uvloop",
+        "http_client", "httpx_client", "pyreqwest_client",
+        server="nginx", body_len=64 * MIB, n_requests=16, task=MEMORY, tls=True, second="urllib3_threads",
     ),
 )  # fmt: skip
 

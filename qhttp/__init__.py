@@ -12,6 +12,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "QHttp": "http", "QHttpHeader": "headers", "QHttpRequestHeader": "headers", "QHttpResponseHeader": "headers",
+    "QByteArray": "byte_array", "QObject": "objects", "SIGNAL": "objects", "SLOT": "objects", "QAuthenticator": "authenticator",
+    "QNetworkProxy": "network_proxy", "QSslError": "ssl_error", "QSslCertificate": "ssl_error",
     "Limits": "_core", "loop": "_core", "QHttpError": "errors", "ConnectError": "errors", "HostNotFound": "errors",
     "NetworkError": "errors", "TimeoutError": "errors", "ProtocolError": "errors", "UnexpectedClose": "errors",
     "BodyError": "errors", "Truncated": "errors", "DeviceError": "errors", "RequestError": "errors",

@@ -1,5 +1,7 @@
 from qhttp._core import Limits as Limits
 from qhttp._core import loop as loop
+from qhttp.authenticator import QAuthenticator as QAuthenticator
+from qhttp.byte_array import QByteArray as QByteArray
 from qhttp.errors import BodyError as BodyError
 from qhttp.errors import ConnectError as ConnectError
 from qhttp.errors import DeviceError as DeviceError
@@ -15,6 +17,12 @@ from qhttp.headers import QHttpHeader as QHttpHeader
 from qhttp.headers import QHttpRequestHeader as QHttpRequestHeader
 from qhttp.headers import QHttpResponseHeader as QHttpResponseHeader
 from qhttp.http import QHttp as QHttp
+from qhttp.network_proxy import QNetworkProxy as QNetworkProxy
+from qhttp.objects import SIGNAL as SIGNAL
+from qhttp.objects import SLOT as SLOT
+from qhttp.objects import QObject as QObject
+from qhttp.ssl_error import QSslCertificate as QSslCertificate
+from qhttp.ssl_error import QSslError as QSslError
 
 __version__: str
 __all__: list[str]

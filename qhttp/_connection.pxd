@@ -1,7 +1,10 @@
-"""A connection, and the Watcher that is told what happens on it. HTTP's rules are for the floors above."""
+"""A connection, the Watcher that is told what happens on it, and the Channel that moves the bytes of a foreign one. HTTP's rules
+are for the floors above."""
 from libc.stdint cimport uint64_t
 
-from qhttp._core cimport QH_E_SINK, Endpoint, Limits, Loop, Sink, qh_conn, qh_event, qh_framing, qh_head_facts, qh_status
+from qhttp._core cimport (
+    QH_E_SINK, Endpoint, Limits, Loop, Sink, qh_conn, qh_event, qh_event_kind, qh_framing, qh_head_facts, qh_status,
+)
 
 
 cdef class Watcher:
@@ -21,10 +24,28 @@ cdef class Watcher:
     cdef object on_broken(self, Connection connection, object error)
 
 
+cdef class Channel:
+    """Moves the bytes of one connection in the loop's place: through TLS, or through a socket of the user's.
+
+    What is sent is counted as the bytes of HTTP that it stands for. `receive` may run user code; whatever it is, when it comes
+    back the connection may have been closed, and the channel then is no longer its own (`Connection.channel`).
+    """
+    cdef bytes plain                    # what is being sent; None: nothing
+    cdef Py_ssize_t plain_at            # so much of it was written
+    cdef size_t unsent(self)
+    cdef object send(self, Connection connection, bytes piece, bint check)
+    cdef object receive(self, Connection connection)       # the socket is readable, or call_again was asked for
+    cdef object on_sent(self, Connection connection)       # all output that the loop was given is written
+    cdef object on_writable(self, Connection connection)   # wants_room is set, and the socket takes more
+    cdef object rested(self, Connection connection)        # an exchange is over and the connection fit for another
+    cdef object closing(self, Connection connection)       # the socket is about to be closed
+
+
 cdef class Connection(Endpoint):
     """One socket in a loop. Its owner is whoever holds a reference; the loop holds none."""
     cdef qh_conn *c
     cdef Loop loop
+    cdef Channel channel                # None: the loop moves the bytes
     cdef Watcher watcher                # of the exchange under way; None in between
     cdef list line                      # those whose requests were sent before their turn, in that order; None: nobody
     cdef list later                     # bytes of their requests that were not given to the loop yet
@@ -48,9 +69,24 @@ cdef class Connection(Endpoint):
     cdef bint has_input(self)
     cdef Py_ssize_t n_in_line(self)
     cdef int send(self, bytes piece, bint check) except -1
+    cdef int send_file(self, int file, uint64_t offset, uint64_t length) except -1
+    cdef int set_channel(self, Channel channel) except -1
+    cdef int note_sent(self, size_t n) except -1
+    # -- what a channel calls, each at most once for a `receive`: they bring events for the watcher
+    cdef bint is_idle(self)
+    cdef bint is_in_head(self)
+    cdef bint find_room(self, char **room, size_t *length)
+    cdef int took(self, size_t n) except -1
+    cdef int end_of_stream(self, int error) except -1
+    cdef int tell_stale(self) except -1
+    # -- and at any time
+    cdef int call_again(self, bint wanted) except -1
+    cdef int want_room(self, bint wanted) except -1
+    cdef int send_raw(self, bytes out) except -1
     cdef uint64_t stand_in_line(self, Watcher watcher, bytes piece) except? 0
     cdef int send_line(self) except -1
     cdef int expect_head(self, Limits limits) except -1
+    cdef bint tell_channel(self, qh_event_kind kind) except -1
     cdef bytes head_block(self)
     cdef bint is_head_known(self)
     cdef qh_status read_facts(self)

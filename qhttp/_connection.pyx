@@ -8,10 +8,11 @@ from libc.stdint cimport uint64_t
 from libc.string cimport memcmp
 
 from qhttp._core cimport (
-    QH_AGAIN, QH_DONE, QH_E_SINK, QH_EVENT_CONNECTED, QH_EVENT_END, QH_EVENT_FIRST_BYTES, QH_EVENT_FULL, QH_EVENT_HEAD,
-    QH_EVENT_IDLE_END, QH_EVENT_PROGRESS, QH_EVENT_SENT, QH_EVENT_STALE, QH_FRAMING_LENGTH, Endpoint, Limits, Loop, Sink,
-    os_error, qh_body_feed, qh_body_init, qh_conn, qh_conn_close, qh_conn_expect_head, qh_conn_keep, qh_conn_next_head,
-    qh_conn_open, qh_conn_pause, qh_conn_rest, qh_conn_resume_body, qh_conn_scan_input, qh_conn_send, qh_conn_send_later,
+    QH_AGAIN, QH_DONE, QH_E_SINK, QH_EVENT_CONNECTED, QH_PHASE_HEAD, QH_PHASE_IDLE, QH_EVENT_END, QH_EVENT_FIRST_BYTES, QH_EVENT_FULL, QH_EVENT_HEAD,
+    QH_EVENT_IDLE_END, QH_EVENT_PROGRESS, QH_EVENT_READABLE, QH_EVENT_SENT, QH_EVENT_STALE, QH_EVENT_WRITABLE, QH_FRAMING_LENGTH, Endpoint, Limits, Loop, Sink,
+    os_error, qh_body_feed, qh_body_init, qh_conn, qh_conn_call_again, qh_conn_close, qh_conn_end_of_stream, qh_conn_expect_head,
+    qh_conn_keep, qh_conn_next_head, qh_conn_room, qh_conn_tell_stale, qh_conn_took,
+    qh_conn_open, qh_conn_pause, qh_conn_rest, qh_conn_resume_body, qh_conn_scan_input, qh_conn_send, qh_conn_send_file, qh_conn_send_later, qh_conn_watch,
     qh_conn_start_body, qh_conn_stop_sending, qh_event, qh_event_kind, qh_fields_index, qh_framing, qh_status,
 )
 
@@ -51,6 +52,29 @@ cdef class Watcher:
         pass
 
 
+cdef class Channel:
+    cdef size_t unsent(self):
+        return len(self.plain) - self.plain_at if self.plain is not None else 0
+
+    cdef object send(self, Connection connection, bytes piece, bint check):
+        raise NotImplementedError
+
+    cdef object receive(self, Connection connection):
+        raise NotImplementedError
+
+    cdef object on_sent(self, Connection connection):
+        pass
+
+    cdef object on_writable(self, Connection connection):
+        pass
+
+    cdef object rested(self, Connection connection):
+        pass
+
+    cdef object closing(self, Connection connection):
+        pass
+
+
 cdef int adopt_descriptor(Loop loop, Connection connection, int fd, bint connected) except -1:
     """Takes a non-blocking socket over into the loop; where that fails, the descriptor is still the caller's."""
     connection.loop = loop
@@ -85,10 +109,7 @@ cdef class Connection(Endpoint):
     cdef object take(self, qh_event *event):
         cdef Watcher watcher = self.watcher
         try:
-            if watcher is None:
-                self.end_idle()
-            else:
-                self.tell(watcher, event)
+            self.tell(watcher, event)
         except BaseException as error:
             self.loop.note_error(error)
             if self.watcher is not None:    # whoever has the connection now
@@ -98,7 +119,11 @@ cdef class Connection(Endpoint):
 
     cdef object tell(self, Watcher watcher, qh_event *event):
         cdef qh_event_kind kind = event.kind
-        if kind == QH_EVENT_HEAD:
+        if self.channel is not None and kind >= QH_EVENT_SENT and self.tell_channel(kind):
+            return
+        if watcher is None:
+            self.end_idle()
+        elif kind == QH_EVENT_HEAD:
             self.data, self.head_len, self.n = event.data, event.head_len, event.n
             watcher.on_head(self)
         elif kind == QH_EVENT_SENT:
@@ -118,11 +143,24 @@ cdef class Connection(Endpoint):
         else:
             watcher.on_failed(self, event.status, event.error)
 
+    cdef bint tell_channel(self, qh_event_kind kind) except -1:
+        """What only the channel has to know; False: it is for the watcher."""
+        cdef Channel channel = self.channel
+        if kind == QH_EVENT_READABLE:
+            channel.receive(self)
+        elif kind == QH_EVENT_SENT:
+            channel.on_sent(self)
+        elif kind == QH_EVENT_WRITABLE:
+            channel.on_writable(self)
+        else:
+            return False
+        return True
+
     cdef uint64_t received(self):
         return self.c.body.n_received
 
     cdef size_t unsent(self):
-        return self.c.out_left
+        return self.channel.unsent() if self.channel is not None else self.c.out_left + self.c.file_left
 
     cdef uint64_t last_moved(self):
         return self.c.last_moved_ns
@@ -135,14 +173,88 @@ cdef class Connection(Endpoint):
 
     cdef int send(self, bytes piece, bint check) except -1:
         """Sends `piece` in the next turn. With `check`, an idle connection is looked at before (on_stale)."""
+        if self.channel is not None:
+            self.c.request_end = self.c.n_sent + self.unsent() + PyBytes_GET_SIZE(piece)
+            self.channel.send(self, piece, check)
+            return 0
         self.out = piece
         qh_conn_send(&self.loop.c, self.c, PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece), check)
+        return 0
+
+    cdef int send_file(self, int file, uint64_t offset, uint64_t length) except -1:
+        """Sends so many bytes of a file in the next turns; its descriptor must stay open until then."""
+        qh_conn_send_file(&self.loop.c, self.c, file, offset, length)
+        return 0
+
+    cdef int set_channel(self, Channel channel) except -1:
+        """From now on `channel` moves the bytes; None: the loop does."""
+        self.channel = channel
+        self.c.foreign = channel is not None
+        self.c.has_more = self.c.wants_room = False
+        if qh_conn_watch(&self.loop.c, self.c) < 0:
+            raise os_error(errno)
+        return 0
+
+    cdef int note_sent(self, size_t n) except -1:
+        """n bytes that a channel was given to send are written: counts them, and tells."""
+        self.c.n_sent += n
+        if n and self.c.tells_sent and self.watcher is not None:
+            self.watcher.on_sent(self, n)
+        return 0
+
+    cdef bint is_idle(self):
+        return self.c.phase == QH_PHASE_IDLE
+
+    cdef bint is_in_head(self):
+        return self.c.phase == QH_PHASE_HEAD
+
+    cdef bint find_room(self, char **room, size_t *length):
+        """Where what is received should go; False: nothing is waited for now, or nothing may come at all (is_idle). No room: the
+        sink is full (took(0) tells)."""
+        return qh_conn_room(&self.loop.c, self.c, room, length)
+
+    cdef int took(self, size_t n) except -1:
+        """That room now holds n bytes."""
+        with nogil:                     # the sink may be a file
+            qh_conn_took(&self.loop.c, self.c, n)
+        return 0
+
+    cdef int end_of_stream(self, int error) except -1:
+        """Nothing more will be received; `error` is the errno of a stream that was broken off."""
+        qh_conn_end_of_stream(&self.loop.c, self.c, error)
+        return 0
+
+    cdef int tell_stale(self) except -1:
+        """What was to be sent was not: the connection is of no more use."""
+        qh_conn_tell_stale(&self.loop.c, self.c)
+        self.loop.wake()
+        return 0
+
+    cdef int call_again(self, bint wanted) except -1:
+        """Whether the channel holds bytes that no poller knows of: `receive` is called as soon as somebody waits for them."""
+        self.c.has_more = wanted
+        if wanted:
+            qh_conn_call_again(&self.loop.c, self.c)
+        return 0
+
+    cdef int want_room(self, bint wanted) except -1:
+        """Whether `on_writable` is to be called when the socket takes more."""
+        self.c.wants_room = wanted
+        if qh_conn_watch(&self.loop.c, self.c) < 0:
+            raise os_error(errno)
+        self.loop.wake()
+        return 0
+
+    cdef int send_raw(self, bytes out) except -1:
+        """Sends bytes as they are; on_sent of the channel tells when all are written."""
+        self.out = out
+        qh_conn_send_later(&self.loop.c, self.c, PyBytes_AS_STRING(out), PyBytes_GET_SIZE(out))
         return 0
 
     cdef uint64_t stand_in_line(self, Watcher watcher, bytes piece) except? 0:
         """Puts a request behind those under way (send_line sends it); its watcher has the connection when theirs are answered.
         Returns where it begins, in bytes sent."""
-        cdef uint64_t start = self.c.n_sent + self.c.out_left + self.later_len
+        cdef uint64_t start = self.c.n_sent + self.unsent() + self.later_len
         if self.line is None:
             self.line, self.later = [], []
         self.line.append(watcher)
@@ -154,6 +266,12 @@ cdef class Connection(Endpoint):
     cdef int send_line(self) except -1:
         """Sends what stands in line and was not sent yet, by one call."""
         cdef bytes whole
+        if self.channel is not None:
+            whole = b"".join(self.later)
+            self.later.clear()
+            self.later_len = 0
+            self.channel.send(self, whole, False)
+            return 0
         if self.c.out_left:
             self.later.insert(0, self.out[PyBytes_GET_SIZE(self.out) - self.c.out_left:])
         whole = self.out = b"".join(self.later)
@@ -236,6 +354,8 @@ cdef class Connection(Endpoint):
 
     cdef int stop_sending(self) except -1:
         """The answer came before the request was sent whole: the rest of it is not sent any more."""
+        if self.channel is not None:
+            self.channel.plain = None
         if qh_conn_stop_sending(&self.loop.c, self.c) < 0:
             raise os_error(errno)
         return 0
@@ -275,6 +395,8 @@ cdef class Connection(Endpoint):
         self.line = self.later = None
         if qh_conn_rest(&self.loop.c, self.c) < 0:
             raise os_error(errno)
+        if self.channel is not None:
+            self.channel.rested(self)
         return 0
 
     cdef object end_idle(self):
@@ -287,7 +409,11 @@ cdef class Connection(Endpoint):
     cpdef close(self):
         """Closes the socket at once; safe to repeat."""
         cdef list line = self.line
+        cdef Channel channel = self.channel
         if self.c.fd >= 0:
+            if channel is not None:
+                self.channel = None
+                channel.closing(self)
             qh_conn_close(&self.loop.c, self.c, False)
         self.watcher = self.line = self.later = None
         self.later_len = 0

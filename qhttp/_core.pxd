@@ -33,6 +33,7 @@ cdef extern from "qh_status.h" nogil:
         QH_E_RECEIVE
         QH_E_SEND
         QH_E_SINK
+        QH_E_SOURCE
     bint qh_is_error(qh_status status)
 
 
@@ -86,6 +87,9 @@ cdef extern from "body.h" nogil:
 cdef extern from "turn.h" nogil:
     ctypedef struct qh_head_limits:
         uint32_t head_cap, line_cap, n_fields_cap
+    ctypedef enum qh_phase:
+        QH_PHASE_IDLE
+        QH_PHASE_HEAD
     ctypedef enum qh_event_kind:
         QH_EVENT_CONNECTED
         QH_EVENT_SENT
@@ -98,6 +102,8 @@ cdef extern from "turn.h" nogil:
         QH_EVENT_FAILED
         QH_EVENT_IDLE_END
         QH_EVENT_TIMER
+        QH_EVENT_READABLE
+        QH_EVENT_WRITABLE
     ctypedef struct qh_event:
         uint32_t slot, generation
         qh_event_kind kind
@@ -110,9 +116,11 @@ cdef extern from "turn.h" nogil:
     ctypedef struct qh_conn:
         void *owner
         int fd
-        bint pipelined, tells_sent
+        qh_phase phase
+        bint pipelined, tells_sent, foreign, has_more, wants_room
         uint64_t last_moved_ns, n_sent, n_sent_then, request_end
         size_t out_left
+        uint64_t file_left
         char *input
         size_t input_at, input_len
         qh_body body
@@ -131,6 +139,7 @@ cdef extern from "turn.h" nogil:
     int qh_conn_open(qh_loop *loop, qh_conn *conn, int fd, bint connected)
     void qh_conn_close(qh_loop *loop, qh_conn *conn, bint keep_fd)
     void qh_conn_send(qh_loop *loop, qh_conn *conn, const char *data, size_t len, bint check)
+    void qh_conn_send_file(qh_loop *loop, qh_conn *conn, int file, uint64_t offset, uint64_t len)
     void qh_conn_send_later(qh_loop *loop, qh_conn *conn, const char *data, size_t len)
     int qh_conn_stop_sending(qh_loop *loop, qh_conn *conn)
     int qh_conn_expect_head(qh_loop *loop, qh_conn *conn, const qh_head_limits *limits)
@@ -141,6 +150,12 @@ cdef extern from "turn.h" nogil:
     int qh_conn_resume_body(qh_loop *loop, qh_conn *conn)
     int qh_conn_rest(qh_loop *loop, qh_conn *conn)
     int qh_conn_pause(qh_loop *loop, qh_conn *conn, bint paused)
+    int qh_conn_watch(qh_loop *loop, qh_conn *conn)
+    void qh_conn_call_again(qh_loop *loop, qh_conn *conn)
+    bint qh_conn_room(qh_loop *loop, qh_conn *conn, char **room, size_t *len)
+    void qh_conn_took(qh_loop *loop, qh_conn *conn, size_t n)
+    void qh_conn_end_of_stream(qh_loop *loop, qh_conn *conn, int error)
+    void qh_conn_tell_stale(qh_loop *loop, qh_conn *conn)
     int qh_turn(qh_loop *loop, int timeout_ms)
     bint qh_loop_next_event(qh_loop *loop, qh_event *event)
     qh_conn *qh_loop_conn(const qh_loop *loop, uint32_t slot, uint32_t generation)
@@ -236,6 +251,7 @@ cdef class Loop:
     cdef object error                   # the first exception out of user code, to be raised by run()
     cdef unsigned int n_skipped         # turns in a row that did without the kernel: deferred work was there
     cdef bint turning                   # inside run or dispatch: no wake-up is needed
+    cdef object sender                  # whose signal called the slot that is running; None outside of slots
     cdef object __weakref__
     cdef int check(self) except -1
     cdef void schedule(self, Task task)

@@ -74,16 +74,16 @@ cdef class Signal:
     def __str__(self):
         return self.name
 
-    def connect(self, slot):
+    def connect(self, slot, n_args=None):
         """Calls `slot` at every emit, after those connected before it; it is kept alive. Connected twice, it is called twice.
 
-        A slot may take fewer arguments than the signal has. Returns the slot (so this works as a decorator).
-        Raises TypeError for what cannot be called, or needs more arguments than the signal has.
+        A slot may take fewer arguments than the signal has; `n_args` (int): it gets no more than so many. Returns the slot
+        (so this works as a decorator). Raises TypeError for what cannot be called, or needs more arguments than it would get.
         """
         cdef Slot entry = Slot.__new__(Slot)
         if not callable(slot) and not isinstance(slot, Signal):
             raise TypeError(f"slot must be callable, not {type(slot).__name__}")
-        entry.n_args = n_accepted(slot, self.n_args)
+        entry.n_args = n_accepted(slot, self.n_args if n_args is None else min(n_args, self.n_args))
         entry.function = slot.emit if isinstance(slot, Signal) else slot
         entry.connected = True
         self.slots = (self.slots or ()) + (entry,)

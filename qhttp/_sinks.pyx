@@ -194,8 +194,15 @@ def make_sink(device):
     """The Sink for a caller's destination: a real file goes by its descriptor, anything else by its write method.
 
     What a subclass of a file does in its write method must happen, so only the library's own classes go by descriptor.
+    A device like Qt's is opened if it is closed. Raises DeviceError.
     """
     raw = device.raw if type(device) in (BufferedWriter, BufferedRandom) else device
     if type(raw) is FileIO and not device.closed and device.seekable():
         return FileSink(device)
+    if hasattr(device, "isOpen"):
+        from qhttp.devices import open_device
+        try:
+            open_device(device, "WriteOnly")
+        except Exception as error:
+            raise DeviceError(f"Error writing response to device: {error}") from error
     return ObjectSink(device)

@@ -10,8 +10,29 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+def is_url(value: object) -> bool:
+    """Whether it is like a QUrl."""
+    return not isinstance(value, str) and callable(getattr(value, "toEncoded", None)) and callable(getattr(value, "host", None))
+
+
+def plain_path(path: Any) -> Any:
+    """A QUrl's path and query, percent-encoded, or a QByteArray's bytes; anything else as it is."""
+    if isinstance(path, (str, bytes, bytearray)):
+        return path
+    if is_url(path):
+        text = bytes(path.toEncoded()).partition(b"#")[0]
+        _, colon, rest = text.partition(b"://")
+        if not colon:
+            return text
+        at = min(place for place in (rest.find(b"/"), rest.find(b"?"), len(rest)) if place >= 0)
+        return rest[at:] if rest[at:at + 1] == b"/" else b"/" + rest[at:]
+    return bytes(path.data()) if callable(getattr(path, "data", None)) else path
+
+
 def checked_host(hostname: str) -> str:
     """The name as it goes on the wire, or the address without brackets; "" is let pass, and not found later."""
+    if is_url(hostname):
+        hostname = hostname.host()      # type: ignore[attr-defined]
     if not isinstance(hostname, str):
         raise TypeError(f"hostname must be str, not {type(hostname).__name__}")
     name = str.__str__(hostname)
@@ -69,6 +90,8 @@ def checked_data(data: Any) -> Any:
         if hasattr(data, "encoding"):
             raise TypeError("data must be a binary file, this one gives text")
         return data
+    if callable(getattr(data, "data", None)):       # a QByteArray of a real Qt
+        return bytes(data.data())
     raise TypeError(f"data must be bytes or have a read(n) method, not {type(data).__name__}")
 
 
@@ -78,6 +101,39 @@ def checked_destination(to: Any) -> Any:
     if hasattr(to, "encoding") or isinstance(to, (type, StreamWriter)) or not callable(getattr(to, "write", None)):
         raise TypeError(f"to must be a binary file or have a write(bytes) method, not {type(to).__name__}")
     return to
+
+
+def checked_text(name: str, value: str) -> str:
+    """Plain text; what it is must not show in a message."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be str, not {type(value).__name__}")
+    return value
+
+
+def checked_proxy(host: Any, port: int | None, username: str, password: str) -> Any:
+    """A QNetworkProxy of our own, from one, from one of a Qt that is around, or from its parts."""
+    from qhttp.network_proxy import QNetworkProxy  # not before one is given: imports are felt
+    if isinstance(host, str):
+        if port is None:
+            raise TypeError("port is missing: setProxy(host, port) or setProxy(QNetworkProxy)")
+        return QNetworkProxy(QNetworkProxy.HttpProxy, checked_host(host), checked_port(port),
+                             checked_text("username", username), checked_text("password", password))
+    if port is not None or username or password:
+        raise TypeError(f"host must be str, not {type(host).__name__}")
+    if isinstance(host, QNetworkProxy):
+        return QNetworkProxy(host)
+    try:
+        kind = host.type()
+        return QNetworkProxy(int(getattr(kind, "value", kind)), host.hostName(), host.port(), host.user(), host.password())
+    except (AttributeError, TypeError):
+        raise TypeError(f"proxy must be a QNetworkProxy, not {type(host).__name__}") from None
+
+
+def checked_socket(socket: Any) -> Any:
+    """A socket, or what can be used like one."""
+    if socket is not None and not all(callable(getattr(socket, name, None)) for name in ("recv_into", "send", "fileno")):
+        raise TypeError(f"socket must have recv_into, send and fileno, or be None; not {type(socket).__name__}")
+    return socket
 
 
 def root_for_empty(method: str) -> bytes:

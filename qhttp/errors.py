@@ -62,3 +62,15 @@ class DeviceError(QHttpError):
 
 class RequestError(QHttpError):
     """The request cannot be sent as it is; nothing was. The text says what to change."""
+
+
+class AuthenticationRequired(QHttpError):
+    """The server wants credentials that it was not given, or rejected those it got. Set others (setUser) and ask again."""
+
+    qt_name = "AuthenticationRequiredError"
+
+
+class ProxyAuthenticationRequired(QHttpError):
+    """The same of a proxy (setProxy)."""
+
+    qt_name = "ProxyAuthenticationRequiredError"

@@ -24,6 +24,16 @@ def _text(name: str, value: str) -> str:
     return value
 
 
+def _target(path: Any) -> str:
+    """A path as text: str, or the bytes that QUrl.toPercentEncoding() gives, or a QUrl."""
+    if not isinstance(path, str):
+        from qhttp.arguments import plain_path
+        path = plain_path(path)
+        if isinstance(path, (bytes, bytearray)):
+            path = path.decode("latin-1")
+    return _text("path", path)
+
+
 def _integer(name: str, value: int, n_bits: int = 32) -> int:
     """`value` as a plain int, or TypeError and ValueError (for what C++ could not hold) naming the argument."""
     if not isinstance(value, int):
@@ -281,7 +291,7 @@ class QHttpRequestHeader(QHttpHeader):
 
     def setRequest(self, method: str, path: str, major: int = 1, minor: int = 1) -> None:
         """Sets the request line, keeps the fields (Qt 4 QHttpRequestHeader::setRequest)."""
-        self._set_line(_text("method", method), _text("path", path), major, minor)
+        self._set_line(_text("method", method), _target(path), major, minor)
 
     def method(self) -> str:
         """The method, such as "GET" (Qt 4 QHttpRequestHeader::method)."""

@@ -2,13 +2,24 @@
 from __future__ import annotations
 
 from qhttp._core import Limits
-from qhttp.arguments import checked_amount, checked_host, checked_number, checked_port
+from qhttp.arguments import (
+    checked_amount,
+    checked_host,
+    checked_number,
+    checked_port,
+    checked_proxy,
+    checked_socket,
+    checked_text,
+    is_url,
+)
+from qhttp.objects import QObject
 from qhttp.queue_face import QueueFace
 from qhttp.request_queue import ERROR_NAMES, STATE_NAMES
 
 TYPE_CHECKING = False       # as the typing module has it, without importing that
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    import ssl
+    from typing import Any
 
     from qhttp.network import ConnectionMode, Error, State
     from qhttp.network import ConnectionMode as Mode
@@ -45,11 +56,7 @@ def _is_https(mode: object) -> bool:
     return _is_mode(mode) and mode == 1
 
 
-def _not_yet(what: str) -> NoReturn:
-    raise NotImplementedError(f"{what} is not part of this version of qhttp: plain HTTP/1.1 without a proxy or a user only")
-
-
-class QHttp(QueueFace):
+class QHttp(QueueFace, QObject):
     """Requests that are queued, return an id at once, and run one after the other on one connection (Qt 4: QHttp).
 
     QHttp(), QHttp(parent), QHttp(hostname), QHttp(hostname, port), QHttp(hostname, mode, port=0), each with `parent=`.
@@ -82,7 +89,7 @@ class QHttp(QueueFace):
 
     def __init__(self, hostname: Any = None, mode: Mode | int | None = None, port: Any = None,
                  parent: object = None) -> None:
-        if hostname is not None and not isinstance(hostname, str):      # QHttp(parent)
+        if hostname is not None and not isinstance(hostname, str) and not is_url(hostname):     # QHttp(parent)
             if mode is not None or port is not None or parent is not None:
                 raise TypeError(f"hostname must be str, not {type(hostname).__name__}")
             hostname, parent = None, hostname
@@ -94,20 +101,24 @@ class QHttp(QueueFace):
             if port is not None:
                 raise TypeError("mode must be a QHttp.ConnectionMode")
             mode, port = None, mode
-        self._parent = parent
+        if parent is not None:
+            self.setParent(parent)
         if hostname is not None:
-            if _is_https(mode):
-                _not_yet("https")
-            self._set_first_host(checked_host(hostname), checked_port(0 if port is None else port))
+            self._set_first_host(checked_host(hostname), checked_port(0 if port is None else port), _is_https(mode))
         elif mode is not None or port is not None:
             raise TypeError("hostname is missing")
 
     def __repr__(self) -> str:
         return f"<QHttp {self.state().name}, current request {self.currentId()}, {self.error().name}>"
 
-    def parent(self) -> object:
-        """The object given as parent, or None (Qt: QObject::parent)."""
-        return self._parent
+    def deleteLater(self) -> None:
+        """Aborts in the next turn, closes the connection, disconnects all slots, and ends its children
+        (Qt: QObject::deleteLater)."""
+        super().deleteLater()
+        self._leave_family()
+
+    def _find_own_signal(self, name: str, n_args: int | None) -> None:
+        """A QHttp has the signals it has."""
 
     # -- requests: get, head, post, request and close are in QueueFace
     def setHost(self, hostname: str, mode: Mode | int | None = None, port: int | None = None) -> int:
@@ -117,9 +128,7 @@ class QHttp(QueueFace):
             if port is not None:
                 raise TypeError("mode must be a QHttp.ConnectionMode")
             mode, port = None, mode
-        if _is_https(mode):
-            _not_yet("https")
-        return self._add_host(checked_host(hostname), checked_port(0 if port is None else port))
+        return self._add_host(checked_host(hostname), checked_port(0 if port is None else port), _is_https(mode))
 
     # -- limits of time and size: for the requests that start afterwards
     def setConnectTimeout(self, msecs: int) -> None:
@@ -163,19 +172,41 @@ class QHttp(QueueFace):
             raise TypeError(f"limits must be a qhttp.Limits, not {type(limits).__name__}")
         self._options.limits = limits
 
-    # -- not there yet: the names, so that nobody looks for them in vain
+    # -- users, proxies, sockets
     def setUser(self, username: str, password: str = "") -> int:
-        """Not in this version; raises NotImplementedError."""
-        _not_yet("authentication (setUser)")
+        """Queues name and password for the server that is asked next, should it want them. Returns the request's id.
 
-    def setProxy(self, *args: Any, **kwargs: Any) -> int:
-        """Not in this version; raises NotImplementedError."""
-        _not_yet("a proxy (setProxy)")
+        They are bound to that scheme, host and port, and not sent before it has asked (401). What it does not accept is asked
+        for by authenticationRequired. Raises TypeError for what is not str (Qt: QHttp::setUser).
+        """
+        return self._add_user(checked_text("username", username), checked_text("password", password))
+
+    def setProxy(self, host: Any, port: int | None = None, username: str = "", password: str = "") -> int:
+        """Queues the choice of a proxy: setProxy(host, port, username="", password="") or setProxy(QNetworkProxy).
+
+        It applies with the next setHost. A proxy given by host and port is an HttpProxy: it gets absolute URIs for http, and
+        CONNECT for https. Returns the request's id (Qt: QHttp::setProxy).
+        """
+        return self._add_proxy(checked_proxy(host, port, username, password))
 
     def setSocket(self, socket: Any) -> int:
-        """Not in this version; raises NotImplementedError."""
-        _not_yet("a socket of one's own (setSocket)")
+        """Queues the use of a socket of one's own: a socket.socket, connected or not, an ssl.SSLSocket, or any connected object
+        with recv_into, send and fileno; None: back to qhttp's own. Returns the request's id.
+
+        It is borrowed: never closed here. A connection that has ended is not made again on it (Qt: QHttp::setSocket).
+        """
+        return self._add_socket(checked_socket(socket))
+
+    # -- TLS
+    def setSslConfiguration(self, context: ssl.SSLContext | None) -> None:
+        """Sets whom to trust, and with which certificate to answer, on connections made from now on: an ssl.SSLContext for
+        clients; None: the system's certificates, TLS 1.2 or newer. Raises TypeError and ValueError.
+
+        Qt 6: QNetworkRequest::setSslConfiguration.
+        """
+        self._set_tls(context)
 
     def ignoreSslErrors(self) -> None:
-        """Not in this version; raises NotImplementedError."""
-        _not_yet("https (ignoreSslErrors)")
+        """Goes on over the connection whose certificate sslErrors has just reported. Without effect outside of a slot of that
+        signal (Qt: QHttp::ignoreSslErrors)."""
+        self._ignore_ssl_errors()

@@ -1,37 +1,42 @@
 """What of QHttp's face is compiled: the requests, and what asks the queue how it stands. QHttp itself stands on this."""
+from qhttp.byte_array cimport as_byte_array
 from qhttp.header_base cimport received_header
 from qhttp.protocol.request cimport check_target
 from qhttp.request_queue cimport (
-    ABORTED, CLOSE, GET, HEAD, POST, REQUEST, SET_HOST, Entry, RequestQueue, error_member, state_member,
+    ABORTED, CLOSE, GET, HEAD, POST, REQUEST, SET_HOST, SET_PROXY, SET_SOCKET, SET_USER, Entry, RequestQueue, error_member, state_member,
 )
 
-from qhttp.arguments import checked_data, checked_destination, root_for_empty
+from qhttp.arguments import checked_data, checked_destination, plain_path, root_for_empty
 from qhttp.headers import QHttpRequestHeader, QHttpResponseHeader
 from qhttp.protocol.request import check_fields
 
 cdef dict METHODS = {GET: "GET", HEAD: "HEAD", POST: "POST"}
 
 
+cdef inline bytes target_of(path):
+    return check_target(path if type(path) is str else plain_path(path))
+
+
 cdef class QueueFace(RequestQueue):
     # -- requests: each is queued and returns its id
     def get(self, path, to=None):
-        """Queues a GET for `path` (str, percent-encoded). The body goes to the device `to`, else it is for readAll().
+        """Queues a GET for `path` (str or bytes, percent-encoded, or a QUrl). The body goes to the device `to`, else it is for readAll().
 
         Returns the request's id (int). Raises ValueError for a path with blanks, line breaks or non-ASCII (Qt: QHttp::get).
         """
-        cdef bytes target = check_target(path)
+        cdef bytes target = target_of(path)
         return self.add(GET, target or root_for_empty("get"), None, None if to is None else checked_destination(to))
 
     def head(self, path):
         """Queues a HEAD for `path`; returns the request's id (Qt: QHttp::head)."""
-        return self.add(HEAD, check_target(path) or root_for_empty("head"))
+        return self.add(HEAD, target_of(path) or root_for_empty("head"))
 
     def post(self, path, data, to=None):
         """Queues a POST of `data`: bytes, or a binary file object or device with read(n), sent from its start.
 
         Returns the request's id (Qt: QHttp::post).
         """
-        return self.add(POST, check_target(path) or root_for_empty("post"), checked_data(data), checked_destination(to))
+        return self.add(POST, target_of(path) or root_for_empty("post"), checked_data(data), checked_destination(to))
 
     def request(self, header, data=None, to=None):
         """Queues any request. The header is sent as given (no Host is added); only the body's length is ours.
@@ -56,8 +61,23 @@ cdef class QueueFace(RequestQueue):
 
     closeConnection = close
 
-    def _add_host(self, host, port):
-        return self.add(SET_HOST, host.encode(), None, None, None, port)
+    def _add_host(self, host, port, is_https):
+        return self.add(SET_HOST, host.encode(), None, None, None, port, is_https)
+
+    def _add_user(self, user, password):
+        return self.add(SET_USER, b"", (user, password))
+
+    def _add_proxy(self, proxy):
+        return self.add(SET_PROXY, b"", proxy)
+
+    def _add_socket(self, sock):
+        return self.add(SET_SOCKET, b"", (sock,))
+
+    def _set_tls(self, context):
+        self.loop.check()
+        self.find_wiring().set_tls(context)
+        if self.host is not None:
+            self.set_host(self.host, self.port, self.is_https)
 
     def _set_pipelining(self, depth):
         self.loop.check()
@@ -137,7 +157,7 @@ cdef class QueueFace(RequestQueue):
         return self.memory.available()
 
     def read(self, maxlen):
-        """Takes at most `maxlen` body bytes: bytes, empty where none are there (Qt: QHttp::read).
+        """Takes at most `maxlen` body bytes: QByteArray, a bytes; empty where none are there (Qt: QHttp::read).
 
         Raises ValueError for a negative number.
         """
@@ -146,15 +166,15 @@ cdef class QueueFace(RequestQueue):
         if maxlen < 0:
             raise ValueError(f"maxlen must be 0 or more, not {maxlen}")
         self.loop.check()
-        data = self.memory.take(min(maxlen, self.memory.available()))
+        data = as_byte_array(self.memory.take(min(maxlen, self.memory.available())))
         if self.exchange is not None:
             self.exchange.resume()
         return data
 
     def readAll(self):
-        """Takes all body bytes that are there: bytes (Qt: QHttp::readAll)."""
+        """Takes all body bytes that are there: QByteArray, a bytes (Qt: QHttp::readAll)."""
         self.loop.check()
-        data = self.memory.take(self.memory.available())
+        data = as_byte_array(self.memory.take(self.memory.available()))
         if self.exchange is not None:
             self.exchange.resume()
         return data
@@ -169,6 +189,15 @@ cdef class QueueFace(RequestQueue):
         if msecs is None and self.is_blocked():
             raise RuntimeError("waitForDone() inside a slot or device of the request it waits for: give it msecs, or return first")
         return self.loop.run_while(self, msecs)
+
+    def blockSignals(self, block):
+        """Makes it emit nothing from now on, or again; transfers go on. Returns what was so before (Qt: QObject::blockSignals)."""
+        before, self.blocked = self.blocked, block
+        return before
+
+    def signalsBlocked(self):
+        """Whether it emits nothing (Qt: QObject::signalsBlocked)."""
+        return self.blocked
 
     def deleteLater(self):
         """Aborts in the next turn, closes the connection, and disconnects all slots (Qt: QObject::deleteLater)."""

@@ -11,6 +11,9 @@ from qhttp.engine.time_limits cimport Options
 
 cdef enum:                      # kinds of entries
     SET_HOST
+    SET_USER
+    SET_PROXY
+    SET_SOCKET
     CLOSE
     GET
     HEAD
@@ -41,6 +44,7 @@ cdef class Entry:
     cdef Details details    # None for a plain get or head
     cdef Exchange ahead     # sent, or once sent, before its turn; None as a rule
     cdef uint16_t port      # of setHost
+    cdef bint is_https      # of setHost
     cdef unsigned char kind
     cdef bint began         # its exchange has begun: the server is settled
     # Whether it may be sent before its turn: nothing happens if it is sent again, and nothing of the user's runs.
@@ -49,7 +53,7 @@ cdef class Entry:
 
 cdef class Details:
     """What a request has beyond its path."""
-    cdef object data        # bytes or a device; None: no body
+    cdef object data        # bytes or a device; None: no body. Of setUser, setProxy and setSocket: what they set
     cdef object to          # a device; None: the body is for read()
     cdef object header      # QHttpRequestHeader of request(); None otherwise
     cdef bint may_go_ahead
@@ -71,22 +75,34 @@ cdef class RequestQueue(Observer):
     cdef bint finish_due, closing_due, unconnected_due, deletion_due     # what the next turn is to do
     cdef Entry telling          # the running entry of the slot that is being called; None outside of slots
     cdef uint64_t n_started     # requests begun: tells whether a slot has begun another
+    cdef bint blocked           # emits nothing
     cdef int state_now
     cdef int error_now
     cdef str error_text
     cdef str host               # None: no server was set
+    cdef bint is_https
+    cdef bint host_is_first     # it is the constructor's, and no request was made of it yet
+    cdef object route           # a Route: the way to the server
+    cdef str no_way             # why there is none; None: there is one
+    cdef object wiring          # a Wiring: users, proxies, TLS, sockets; None until one of them is needed
     cdef bytes host_field       # the value of Host
+    cdef bytes target_head      # what stands before a target that has no scheme; empty but for caching proxies
     cdef bytes head_tail        # of a plain request: what stands behind its target
+    cdef bint asking            # inside sslErrors ...
+    cdef bint ignoring          # ... and ignoreSslErrors() was called there
     cdef int depth              # requests that may be under way at once; 1: no pipelining
     cdef int port
-    cdef object key             # of the pool
+    cdef object key             # of the route
     cdef bytes head_block       # of the last answer; None: there was none
     cdef object response        # the QHttpResponseHeader of head_block, once somebody has asked
     cdef object __weakref__
 
-    cdef object emit(self, Signal signal, object a, object b=*)
+    cdef object emit(self, Signal signal, object a, object b=*, object c=*)
     cdef object set_state(self, int state)
-    cdef object set_host(self, str host, int port)
+    cdef object set_host(self, str host, int port, bint is_https)
+    cdef object find_wiring(self)
+    cdef object take_setting(self, Entry entry)
+    cdef bytes on_wire(self, bytes target)
     cdef object pump(self)
     cdef object start(self, Entry entry)
     cdef object start_exchange(self, Entry entry)
@@ -99,7 +115,8 @@ cdef class RequestQueue(Observer):
     cdef object look_ahead(self)
     cdef bint drop_behind(self, Py_ssize_t n_kept) except -1
     cdef object delete(self)
-    cdef int64_t add(self, int kind, bytes target, object data=*, object to=*, object header=*, int port=*) except -1
+    cdef int64_t add(self, int kind, bytes target, object data=*, object to=*, object header=*, int port=*,
+                     bint is_https=*) except -1
 
 
 cdef object state_member(int state)

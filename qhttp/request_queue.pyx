@@ -11,7 +11,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
 from qhttp._connection cimport Connection
-from qhttp._core cimport Fifo, Sink, current_loop
+from qhttp._core cimport Fifo, Loop, Sink, current_loop
 from qhttp._signal cimport Signal
 from qhttp._sinks cimport Memory
 from qhttp.engine.exchange cimport Exchange, Observer, Request
@@ -20,12 +20,16 @@ from qhttp.engine.time_limits cimport Options
 from qhttp.header_base cimport received_header
 from qhttp.protocol.request cimport full_head, head_tail, simple_head
 
+from sys import modules
+
 from qhttp._sinks import make_sink
+from qhttp.engine.route import Route
 from qhttp.errors import DeviceError, RequestError
 from qhttp.headers import QHttpResponseHeader
 from qhttp.protocol.request import IDEMPOTENT
 
 AHEAD_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+PROXY_CONNECTION = b"Proxy-Connection: keep-alive"
 
 cdef extern from "Python.h":
     void PyObject_GC_UnTrack(object)
@@ -38,7 +42,7 @@ cdef tuple STATES = None
 cdef tuple ERRORS = None
 cdef str NO_ERROR_TEXT = "Unknown error"        # what the original says when there is none
 cdef int64_t last_id = 0                        # one counter for all objects of the process
-cdef tuple STARTS = (None, None, b"GET ", b"HEAD ", b"POST ")       # of a request line, by kind
+cdef tuple STARTS = (None, None, None, None, None, b"GET ", b"HEAD ", b"POST ")     # of a request line, by kind
 
 
 @cython.freelist(64)
@@ -83,6 +87,28 @@ cdef bint leaves_the_connection(header):
     return not header.hasKey("Upgrade") and not header.hasKey("Expect")
 
 
+def sender():
+    """The object whose signal called the slot that is running in this thread, None outside of slots."""
+    return current_loop().sender
+
+
+def emit_as(emitter, Signal signal not None, tuple args):
+    """Emits a signal of another object's, so that its slots find it as their sender()."""
+    cdef Loop loop = current_loop()
+    outer_sender, loop.sender = loop.sender, emitter
+    try:
+        signal.emit(*args)
+    finally:
+        loop.sender = outer_sender
+
+
+cdef bint expects_continue(header):
+    for value in header.allValues("Expect"):
+        if value.strip().lower() == "100-continue":
+            return True
+    return False
+
+
 cdef class RequestQueue(Observer):
     def __cinit__(self, *args, **kwargs):
         self.requestStarted = Signal("requestStarted", 1)
@@ -105,11 +131,15 @@ cdef class RequestQueue(Observer):
         self.depth = 1
 
     # -- emits, state
-    cdef object emit(self, Signal signal, object a, object b=None):
+    cdef object emit(self, Signal signal, object a, object b=None, object c=None):
         cdef Entry outer = self.telling
+        if self.blocked or signal.slots is None:
+            return
+        outer_sender, self.loop.sender = self.loop.sender, self     # slots may turn the loop: emits are nested
         self.telling = self.running
-        error = signal.fire(a, b)
+        error = signal.fire(a, b, c)
         self.telling = outer
+        self.loop.sender = outer_sender
         if error is not None:
             self.loop.note_error(error)
 
@@ -120,17 +150,43 @@ cdef class RequestQueue(Observer):
         if self.stateChanged.slots is not None:
             self.emit(self.stateChanged, state_member(state))
 
-    cdef object set_host(self, str host, int port):
+    cdef object set_host(self, str host, int port, bint is_https):
         """The server for the requests that start from now on. An open connection to it is used again, no other."""
-        self.host, self.port = host, port if port else 80
+        self.host, self.port, self.is_https = host, port if port else 443 if is_https else 80, is_https
         name = f"[{host.partition('%')[0]}]" if ":" in host else host      # a zone is our own affair (RFC 6874 section 4)
         name = name if self.port == 80 else f"{name}:{self.port}"
         self.host_field = name.encode("ascii")
-        self.head_tail = head_tail(self.host_field)
-        self.key = ("http", host, self.port)
+        self.target_head, tail, self.no_way = b"", head_tail(self.host_field), None
+        if self.wiring is None and not is_https and "qhttp.network_proxy" not in modules:
+            self.route = Route(host, self.port)
+        else:
+            try:
+                self.route = self.find_wiring().route(host, self.port, is_https)
+            except (RequestError, ValueError) as error:     # told by the request that needs it: setHost never fails
+                self.route, self.no_way = Route(host, self.port), str(error)
+            if self.route.is_fetched:
+                self.target_head = b"http://" + self.host_field
+                tail = tail[:-2] + PROXY_CONNECTION + b"\r\n\r\n"
+        self.head_tail, self.key = tail, self.route.key
 
-    def _set_first_host(self, str host, int port):
-        self.set_host(host, port)
+    cdef object find_wiring(self):
+        if self.wiring is None:
+            from qhttp.wiring import Wiring     # not before something of it is needed: imports are felt
+            self.wiring = Wiring()
+        return self.wiring
+
+    cdef bytes on_wire(self, bytes target):
+        """The request target: for a caching proxy in absolute form (RFC 9112 section 3.2.2), which has no fragment."""
+        if not self.target_head:
+            return target
+        target = target.partition(b"#")[0]
+        if b"://" in target.partition(b"?")[0]:
+            return target
+        return self.target_head + (target if target.startswith(b"/") else b"/" + target)
+
+    def _set_first_host(self, str host, int port, bint is_https):
+        self.set_host(host, port, is_https)
+        self.host_is_first = True
 
     @property
     def _options(self):
@@ -144,14 +200,14 @@ cdef class RequestQueue(Observer):
 
     # -- the queue
     cdef int64_t add(self, int kind, bytes target, object data=None, object to=None, object header=None,
-                      int port=0) except -1:
+                     int port=0, bint is_https=False) except -1:
         """Queues a request and returns its id; the first of a batch starts in the next turn."""
         global last_id
         cdef Entry entry = Entry.__new__(Entry)
         cdef Details details
         self.loop.check()
         last_id += 1
-        entry.id, entry.kind, entry.target, entry.port = last_id, kind, target, port
+        entry.id, entry.kind, entry.target, entry.port, entry.is_https = last_id, kind, target, port, is_https
         if data is not None or to is not None or header is not None:
             details = entry.details = Details.__new__(Details)
             details.data, details.to, details.header = data, to, header
@@ -213,7 +269,11 @@ cdef class RequestQueue(Observer):
             if self.running is not entry:
                 return
         if entry.kind == SET_HOST:
-            self.set_host(entry.target.decode("utf-8"), entry.port)
+            self.host_is_first = False
+            self.set_host(entry.target.decode("utf-8"), entry.port, entry.is_https)
+            self.finish()
+        elif entry.kind < CLOSE:
+            self.take_setting(entry)
             self.finish()
         elif entry.kind == CLOSE:
             if self.pool.close():
@@ -230,12 +290,32 @@ cdef class RequestQueue(Observer):
                 if self.running is entry:
                     self.fail(UNKNOWN_ERROR, f"the request was broken off by {type(error).__name__}")
 
+    cdef object take_setting(self, Entry entry):
+        """setUser, setProxy, setSocket: for the requests behind them. Connections made under others are not used for those."""
+        value = entry.details.data
+        if entry.kind == SET_USER:
+            if self.find_wiring().set_user(*value):
+                self.pool.close()
+        elif entry.kind == SET_PROXY:
+            self.find_wiring().proxy = value
+            if self.host_is_first:
+                self.set_host(self.host, self.port, self.is_https)
+        else:
+            self.find_wiring().set_socket(value[0])
+            self.pool.close()
+            if self.host is not None:
+                self.set_host(self.host, self.port, self.is_https)
+
     cdef object start_exchange(self, Entry entry):
         cdef Sink sink = self.memory
         cdef Exchange exchange = entry.ahead    # a name of its own: a slot may abort and so drop self.exchange
         if self.host is None:
             self.fail(UNKNOWN_ERROR, "No server set to connect to")
             return
+        if self.no_way is not None:
+            self.fail(UNKNOWN_ERROR, self.no_way)
+            return
+        self.host_is_first = False
         if exchange is None:
             outer, self.telling = self.telling, entry       # devices are asked: code of the user's
             try:
@@ -260,8 +340,7 @@ cdef class RequestQueue(Observer):
 
     cdef Exchange make_exchange(self, Request request, Sink sink):
         cdef Exchange exchange = Exchange.__new__(Exchange)
-        exchange.loop, exchange.pool, exchange.key, exchange.host, exchange.port = (
-            self.loop, self.pool, self.key, self.host, self.port)
+        exchange.loop, exchange.pool, exchange.key, exchange.route = self.loop, self.pool, self.key, self.route
         exchange.sink, exchange.observer, exchange.options = sink, self, self.options
         exchange.carry(request)
         return exchange
@@ -292,7 +371,7 @@ cdef class RequestQueue(Observer):
         cdef bint has_body = False
         if details is None:
             request.is_head, request.is_idempotent = entry.kind == HEAD, entry.kind != POST
-            request.head = simple_head(<bytes>STARTS[entry.kind], entry.target, self.head_tail)
+            request.head = simple_head(<bytes>STARTS[entry.kind], self.on_wire(entry.target), self.head_tail)
             return request
         if details.data is not None:
             has_body = True
@@ -317,8 +396,11 @@ cdef class RequestQueue(Observer):
             if request.is_chunked and minor == 0:
                 raise RequestError("a body of unknown length cannot be sent in HTTP/1.0: use 1.1, or a device with a size()")
             method = details.header.method().encode("ascii")
+            request.awaits_continue = request.source is not None and minor == 1 and expects_continue(details.header)
         request.is_head, request.is_idempotent = method == b"HEAD", method in IDEMPOTENT
-        request.head = full_head(method, entry.target, minor, fields, body_len, request.is_chunked)
+        request.head = full_head(method, self.on_wire(entry.target), minor, fields, body_len, request.is_chunked)
+        if self.target_head:
+            request.head = request.head[:-2] + PROXY_CONNECTION + b"\r\n\r\n"
         return request
 
     cdef object finish(self):
@@ -404,22 +486,54 @@ cdef class RequestQueue(Observer):
         if self.running is entry:
             self.set_state(UNCONNECTED)
 
+    cdef object closing(self):
+        self.set_state(CLOSING)
+
     cdef object reading(self):
         self.set_state(READING)
 
-    cdef Sink sink_for(self, int status):
-        return Sink() if status == 401 or status == 407 else None
+    # -- credentials: a 401 or 407 is never an answer like any other, nobody may take its page for the content
+    cdef object credentials(self, Request request, bint is_fresh):
+        if self.wiring is None:
+            return None
+        return self.wiring.credentials(self.route, request.head, is_fresh)
+
+    cdef object challenged(self, bytes block, int status):
+        self.head_block, self.response = block, None
+        return self.find_wiring().challenged(self, self.route, block, status)
+
+    cdef object proxy_login(self):
+        return self.find_wiring().proxy_login(self, self.route)
+
+    def _ask_for_user(self, authenticator):
+        self.emit(self.authenticationRequired, self.host, self.port, authenticator)
+
+    def _ask_for_proxy_user(self, proxy, authenticator):
+        self.emit(self.proxyAuthenticationRequired, proxy, authenticator)
+
+    # -- certificates
+    cdef bint wants_ssl_errors(self):
+        return self.sslErrors.slots is not None and not self.blocked
+
+    cdef object ssl_errors(self, object error, object certificate):
+        from qhttp.ssl_error import QSslError
+        self.asking, self.ignoring = True, False
+        self.emit(self.sslErrors, [QSslError.from_openssl(error.verify_code, error.verify_message, certificate)])
+        self.asking = False
+        return self.ignoring
+
+    def _ignore_ssl_errors(self):
+        self.loop.check()
+        self.ignoring = self.asking
 
     cdef object interim(self, bytes block):
         self.head_block, self.response = block, None
 
     cdef object head_received(self, bytes block, int status):
         self.head_block, self.response = block, None
-        if status == 401:               # never an answer like any other: nobody may take its page for the content
-            self.fail(AUTHENTICATION_REQUIRED, "Authentication required")
-        elif status == 407:
-            self.fail(PROXY_AUTHENTICATION_REQUIRED, "Proxy authentication required")
-        elif self.responseHeaderReceived.slots is not None:
+        if self.wiring is not None:
+            self.wiring.accepted(self.route, block)
+        if self.responseHeaderReceived.slots is not None:
             self.emit(self.responseHeaderReceived, self.current_response())
 
     cdef object progressed(self, uint64_t n_done, uint64_t n_total):
@@ -477,7 +591,8 @@ cdef class RequestQueue(Observer):
             self.set_state(CLOSING)
             self.set_state(UNCONNECTED)
         for signal in (self.requestStarted, self.requestFinished, self.done, self.stateChanged, self.responseHeaderReceived,
-                       self.readyRead, self.dataReadProgress, self.dataSendProgress):
+                       self.readyRead, self.dataReadProgress, self.dataSendProgress, self.authenticationRequired,
+                       self.proxyAuthenticationRequired, self.sslErrors):
             signal.disconnect()
         # What a slot has queued, or even begun, on the way out:
         exchange, self.exchange, self.running, self.finish_due = self.exchange, None, None, False

@@ -143,6 +143,35 @@ static qh_status receive_through_scratch(qh_body *body, int fd, qh_scratch scrat
     return status;
 }
 
+char *qh_body_room(qh_body *body, qh_scratch scratch, size_t *len)
+{
+    qh_sink *sink = body->sink;
+    bool in_place = sink->kind == QH_SINK_MEMORY;
+    *len = in_place ? sink->cap - sink->len : scratch.cap;
+    if (*len > scratch.cap)
+        *len = scratch.cap; /* as much as one visit may take */
+    if (body->framing == QH_FRAMING_LENGTH && *len > body->left)
+        *len = (size_t)body->left;
+    return in_place ? sink->memory + sink->len : scratch.memory;
+}
+
+qh_status qh_body_took(qh_body *body, char *room, size_t n, size_t *n_surplus)
+{
+    size_t used, kept;
+    qh_sink *sink = body->sink;
+    qh_status status = account(body, room, n, &used, &kept);
+    body->surplus = room + used;
+    *n_surplus = status == QH_DONE ? n - used : 0;
+    if (sink->kind == QH_SINK_MEMORY) {
+        sink->len += kept;
+        return status;
+    }
+    if (body->framing == QH_FRAMING_LENGTH)
+        qh_sink_reserve(sink, body->left + kept);
+    qh_status written = qh_sink_write(sink, room, kept);
+    return qh_is_error(written) ? written : status;
+}
+
 qh_status qh_body_receive(qh_body *body, int fd, qh_scratch scratch, size_t budget, size_t *n_surplus)
 {
     *n_surplus = 0;

@@ -43,6 +43,11 @@ void qh_body_init(qh_body *body, qh_framing framing, uint64_t length, const qh_c
  * body->surplus. */
 qh_status qh_body_receive(qh_body *body, int fd, qh_scratch scratch, size_t budget, size_t *n_surplus);
 
+/* The same in two steps, for bytes that somebody else receives: `qh_body_room` says where they should go (*len bytes of room, 0
+ * where the sink is full, never more than what is left of a body of known length), `qh_body_took` that n of them stand there. */
+char *qh_body_room(qh_body *body, qh_scratch scratch, size_t *len);
+qh_status qh_body_took(qh_body *body, char *room, size_t n, size_t *n_surplus);
+
 /* Takes data[0..len), which it may overwrite; *used tells how much. QH_AGAIN (all used), QH_DONE (bytes
  * behind *used are surplus), QH_FULL (with a chunked body *used counts what was taken), or an error. */
 qh_status qh_body_feed(qh_body *body, char *data, size_t len, size_t *used);

@@ -3,21 +3,23 @@
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "turn_internal.h"
 
-
 /* ------------------------------------------------------------------------------ in and out of the loop */
 static uint64_t token(const qh_conn *conn) { return (uint64_t)conn->generation << 32 | conn->slot; }
+
+static bool has_output(const qh_conn *conn) { return conn->out_left > 0 || conn->file_left > 0; }
 
 int qh_conn_watch(qh_loop *loop, qh_conn *conn)
 {
     int flags = conn->paused || conn->dozing ? 0 : QH_READABLE;
     if (conn->phase == QH_PHASE_CONNECTING)
         flags = QH_WRITABLE;
-    else if (conn->out_left > 0 && !conn->outbox.listed)
+    else if ((has_output(conn) && !conn->outbox.listed) || conn->wants_room)
         flags |= QH_WRITABLE; /* the socket took only a part */
     if (flags == conn->interest)
         return 0;
@@ -99,6 +101,15 @@ void qh_conn_send(qh_loop *loop, qh_conn *conn, const char *data, size_t len, bo
     give_output(loop, conn, data, len);
 }
 
+void qh_conn_send_file(qh_loop *loop, qh_conn *conn, int file, uint64_t offset, uint64_t len)
+{
+    conn->file = file;
+    conn->file_at = offset;
+    conn->file_left = len;
+    conn->request_end = conn->n_sent + conn->out_left + len;
+    qh_list_append(&loop->outbox, conn, QH_OUTBOX);
+}
+
 void qh_conn_send_later(qh_loop *loop, qh_conn *conn, const char *data, size_t len)
 {
     give_output(loop, conn, data, len);
@@ -107,11 +118,13 @@ void qh_conn_send_later(qh_loop *loop, qh_conn *conn, const char *data, size_t l
 int qh_conn_stop_sending(qh_loop *loop, qh_conn *conn)
 {
     conn->out_left = 0;
+    conn->file_left = 0;
     qh_list_remove(&loop->outbox, conn, QH_OUTBOX);
     return qh_conn_watch(loop, conn);
 }
 
 /* ------------------------------------------------------------------------------------------ sending */
+#define FILE_BUDGET ((size_t)1 << 20)
 #define QUIET_NS 1000000u /* a socket that was empty so long ago need not be looked at: no more comes in between than after */
 
 void qh_conn_fail(qh_loop *loop, qh_conn *conn, qh_status status, int error)
@@ -129,6 +142,15 @@ static bool is_silent(int fd)
     return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && qh_would_block();
 }
 
+/* So much at once that the visit is worth it; the position in the file is ours, not the file's. */
+static ssize_t write_file(qh_conn *conn)
+{
+    off_t at = (off_t)conn->file_at;
+    ssize_t n = sendfile(conn->fd, conn->file, &at, conn->file_left < FILE_BUDGET ? (size_t)conn->file_left : FILE_BUDGET);
+    conn->file_at = (uint64_t)at;
+    return n;
+}
+
 void qh_conn_flush(qh_loop *loop, qh_conn *conn)
 {
     bool is_late = conn->check_if_late && loop->now_ns - conn->quiet_ns > QUIET_NS;
@@ -143,25 +165,39 @@ void qh_conn_flush(qh_loop *loop, qh_conn *conn)
         }
     }
     ssize_t n;
+    bool is_file = conn->out_left == 0 && conn->file_left > 0;
     do
-        n = send(conn->fd, conn->out, conn->out_left, MSG_DONTWAIT | MSG_NOSIGNAL);
+        n = is_file ? write_file(conn) : send(conn->fd, conn->out, conn->out_left, MSG_DONTWAIT | MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
+    if (is_file && (n == 0 || (n < 0 && errno == EIO))) { /* it became shorter, or cannot be read */
+        conn->file_left = 0;
+        qh_conn_fail(loop, conn, QH_E_SOURCE, n < 0 ? errno : 0);
+        (void)qh_conn_watch(loop, conn);
+        return;
+    }
     if (n < 0 && !qh_would_block()) {
         /* An early answer may lie in the socket all the same: it is read first, and then tells more. */
         int error = errno;
-        bool is_later = conn->n_sent >= conn->request_end; /* the answer under way may be whole all the same */
+        /* The answer under way may be whole all the same, where this belongs to a later one, or it came early. */
+        bool is_later = conn->n_sent >= conn->request_end || conn->phase == QH_PHASE_BODY;
         conn->out_left = 0;
+        conn->file_left = 0;
         if (!is_later && (is_silent(conn->fd) || conn->phase == QH_PHASE_TAKEN))
             qh_conn_fail(loop, conn, QH_E_SEND, error);
         (void)qh_conn_watch(loop, conn);
         return;
     }
     if (n > 0) {
-        conn->out += n;
-        conn->out_left -= (size_t)n;
-        conn->n_sent += (size_t)n;
+        if (is_file) { /* sendfile has moved file_at */
+            conn->file_left -= (uint64_t)n;
+        } else {
+            conn->out += n;
+            conn->out_left -= (size_t)n;
+        }
         conn->last_moved_ns = loop->now_ns;
-        if (conn->tells_sent)
+        if (!conn->foreign)
+            conn->n_sent += (size_t)n;
+        if (conn->foreign ? conn->out_left == 0 : conn->tells_sent)
             qh_ring_add(loop, conn, QH_EVENT_SENT)->n = (size_t)n;
     }
     if (qh_conn_watch(loop, conn) < 0)
@@ -185,11 +221,16 @@ void qh_conn_visit(qh_loop *loop, qh_conn *conn, int flags)
         qh_ring_add(loop, conn, QH_EVENT_CONNECTED)->error = error;
         return;
     }
-    if (flags & QH_WRITABLE && conn->out_left > 0 && !conn->outbox.listed)
+    if (flags & QH_WRITABLE && has_output(conn) && !conn->outbox.listed)
         qh_conn_flush(loop, conn);
+    if (flags & QH_WRITABLE && conn->wants_room)
+        qh_ring_add(loop, conn, QH_EVENT_WRITABLE);
     if (!(flags & QH_READABLE) || conn->paused)
         return;
-    if (conn->phase == QH_PHASE_HEAD) {
+    if (conn->foreign && conn->phase != QH_PHASE_TAKEN) {
+        conn->quiet_turn = loop->n_turns;
+        qh_ring_add(loop, conn, QH_EVENT_READABLE);
+    } else if (conn->phase == QH_PHASE_HEAD) {
         qh_conn_receive_head(loop, conn);
     } else if (conn->phase == QH_PHASE_BODY) {
         qh_conn_receive_body(loop, conn);

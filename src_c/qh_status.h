@@ -29,6 +29,7 @@ typedef enum qh_status {
     QH_E_RECEIVE,   /* recv or connect failed: the errno stands beside it */
     QH_E_SEND,      /* send failed: the errno stands beside it */
     QH_E_SINK,      /* writing the body to its destination failed: the errno stands beside it */
+    QH_E_SOURCE,    /* the file that is being sent could not be read, or (errno 0) has become shorter */
 } qh_status;
 
 static inline bool qh_is_error(qh_status status) { return status >= QH_E_FIRST; }

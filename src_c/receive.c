@@ -67,6 +67,8 @@ bool qh_conn_keep(qh_conn *conn, const char *data, size_t len)
 /* The owner is ready again for what the socket has. */
 static int rouse(qh_loop *loop, qh_conn *conn)
 {
+    if (conn->has_more)
+        qh_conn_call_again(loop, conn);
     if (!conn->dozing)
         return 0;
     conn->dozing = false;
@@ -125,33 +127,16 @@ static void tell_head(qh_loop *loop, qh_conn *conn, char *data, size_t head_len,
     conn->phase = QH_PHASE_TAKEN;
 }
 
-void qh_conn_receive_head(qh_loop *loop, qh_conn *conn)
+/* n bytes of a head stand at `room`: in the arena, or with `in_place` behind the input. */
+static void head_bytes_came(qh_loop *loop, qh_conn *conn, char *room, size_t n, bool in_place)
 {
-    bool in_place = conn->pipelined; /* what comes will stay longer than this turn */
-    if (in_place && !make_input_room(conn, INPUT_ROOM_MIN)) {
-        qh_conn_fail(loop, conn, QH_E_RECEIVE, ENOMEM);
-        return;
-    }
-    char *room = in_place ? conn->input + conn->input_len : loop->arena + loop->arena_len;
-    size_t len = in_place ? conn->input_cap - conn->input_len : QH_ARENA_CAP - loop->arena_len;
-    if (len > HEAD_RECEIVE_MAX)
-        len = HEAD_RECEIVE_MAX;
-    ssize_t got = recv(conn->fd, room, len, MSG_DONTWAIT);
-    if (got <= 0) {
-        if (got == 0)
-            qh_conn_fail(loop, conn, QH_E_TRUNCATED, 0);
-        else if (!qh_would_block() && errno != EINTR)
-            qh_conn_fail(loop, conn, QH_E_RECEIVE, errno);
-        return;
-    }
-    size_t n = (size_t)got, head_len;
+    size_t head_len;
+    char *data = room;
     conn->last_moved_ns = loop->now_ns;
     conn->n_sent_then = conn->n_sent;
-    conn->drained = n < len;
     conn->quiet_turn = loop->n_turns;
     conn->quiet_ns = loop->now_ns;
 
-    char *data = room;
     if (in_place) {
         conn->input_len += n;
     } else if (conn->input_len > 0 && !append_input(conn, room, n)) { /* the head came in pieces */
@@ -179,6 +164,29 @@ void qh_conn_receive_head(qh_loop *loop, qh_conn *conn)
         qh_conn_fail(loop, conn, QH_E_RECEIVE, ENOMEM);
 }
 
+void qh_conn_receive_head(qh_loop *loop, qh_conn *conn)
+{
+    bool in_place = conn->pipelined; /* what comes will stay longer than this turn */
+    if (in_place && !make_input_room(conn, INPUT_ROOM_MIN)) {
+        qh_conn_fail(loop, conn, QH_E_RECEIVE, ENOMEM);
+        return;
+    }
+    char *room = in_place ? conn->input + conn->input_len : loop->arena + loop->arena_len;
+    size_t len = in_place ? conn->input_cap - conn->input_len : QH_ARENA_CAP - loop->arena_len;
+    if (len > HEAD_RECEIVE_MAX)
+        len = HEAD_RECEIVE_MAX;
+    ssize_t got = recv(conn->fd, room, len, MSG_DONTWAIT);
+    if (got <= 0) {
+        if (got == 0)
+            qh_conn_fail(loop, conn, QH_E_TRUNCATED, 0);
+        else if (!qh_would_block() && errno != EINTR)
+            qh_conn_fail(loop, conn, QH_E_RECEIVE, errno);
+        return;
+    }
+    conn->drained = (size_t)got < len;
+    head_bytes_came(loop, conn, room, (size_t)got, in_place);
+}
+
 qh_status qh_conn_scan_input(qh_conn *conn, size_t *head_len)
 {
     if (conn->input_at == conn->input_len)
@@ -201,17 +209,13 @@ qh_status qh_conn_next_head(qh_conn *conn, const char *data, size_t len, size_t 
 }
 
 /* ---------------------------------------------------------------------------------------------- bodies */
-void qh_conn_receive_body(qh_loop *loop, qh_conn *conn)
+/* What a receive for the body has come to; n_before: its bytes before that. */
+static void body_bytes_came(qh_loop *loop, qh_conn *conn, qh_status status, size_t n_surplus, uint64_t n_before)
 {
     qh_body *body = &conn->body;
-    uint64_t before = body->n_received;
-    size_t n_surplus;
-    conn->n_sent_then = conn->n_sent;
-    qh_status status = qh_body_receive(body, conn->fd, loop->scratch, BODY_BUDGET, &n_surplus);
-    conn->drained = body->drained;
     conn->quiet_turn = loop->n_turns;
     conn->quiet_ns = loop->now_ns;
-    if (status != QH_AGAIN)
+    if (status != QH_AGAIN || body->n_received > n_before)
         conn->last_moved_ns = loop->now_ns;
 
     if (status == QH_DONE && conn->pipelined && !qh_conn_keep(conn, body->surplus, n_surplus)) {
@@ -227,9 +231,74 @@ void qh_conn_receive_body(qh_loop *loop, qh_conn *conn)
     } else {
         if (status == QH_BUDGET)
             qh_list_append(&loop->unfinished, conn, QH_UNFINISHED);
-        if (body->n_received > before) {
-            conn->last_moved_ns = loop->now_ns;
+        if (body->n_received > n_before)
             qh_ring_add(loop, conn, QH_EVENT_PROGRESS);
-        }
     }
+}
+
+void qh_conn_receive_body(qh_loop *loop, qh_conn *conn)
+{
+    qh_body *body = &conn->body;
+    uint64_t n_before = body->n_received;
+    size_t n_surplus;
+    conn->n_sent_then = conn->n_sent;
+    qh_status status = qh_body_receive(body, conn->fd, loop->scratch, BODY_BUDGET, &n_surplus);
+    conn->drained = body->drained;
+    body_bytes_came(loop, conn, status, n_surplus, n_before);
+}
+
+/* ------------------------------------------------------------------- bytes that the owner has received */
+void qh_conn_call_again(qh_loop *loop, qh_conn *conn)
+{
+    if (!conn->paused && conn->phase != QH_PHASE_TAKEN)
+        qh_list_append(&loop->unfinished, conn, QH_UNFINISHED);
+}
+
+bool qh_conn_room(qh_loop *loop, qh_conn *conn, char **room, size_t *len)
+{
+    if (conn->phase == QH_PHASE_BODY) {
+        *room = qh_body_room(&conn->body, loop->scratch, len);
+        return true;
+    }
+    if (conn->phase != QH_PHASE_HEAD)
+        return false;
+    if (!make_input_room(conn, INPUT_ROOM_MIN)) {
+        qh_conn_fail(loop, conn, QH_E_RECEIVE, ENOMEM);
+        return false;
+    }
+    *room = conn->input + conn->input_len;
+    *len = conn->input_cap - conn->input_len;
+    return true;
+}
+
+void qh_conn_took(qh_loop *loop, qh_conn *conn, size_t n)
+{
+    if (conn->phase == QH_PHASE_HEAD) {
+        head_bytes_came(loop, conn, conn->input + conn->input_len, n, true);
+        return;
+    }
+    size_t len, n_surplus = 0;
+    uint64_t n_before = conn->body.n_received;
+    char *room = qh_body_room(&conn->body, loop->scratch, &len);
+    conn->n_sent_then = conn->n_sent;
+    qh_status status = n > 0 ? qh_body_took(&conn->body, room, n, &n_surplus) : QH_FULL;
+    body_bytes_came(loop, conn, status, n_surplus, n_before);
+}
+
+void qh_conn_end_of_stream(qh_loop *loop, qh_conn *conn, int error)
+{
+    if (conn->phase == QH_PHASE_IDLE) {
+        qh_ring_add(loop, conn, QH_EVENT_IDLE_END);
+        conn->phase = QH_PHASE_TAKEN;
+    } else if (error == 0 && conn->phase == QH_PHASE_BODY) {
+        body_bytes_came(loop, conn, qh_body_end_of_stream(&conn->body), 0, conn->body.n_received);
+    } else {
+        qh_conn_fail(loop, conn, error ? QH_E_RECEIVE : QH_E_TRUNCATED, error);
+    }
+}
+
+void qh_conn_tell_stale(qh_loop *loop, qh_conn *conn)
+{
+    conn->phase = QH_PHASE_TAKEN;
+    qh_ring_add(loop, conn, QH_EVENT_STALE);
 }

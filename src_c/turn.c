@@ -79,7 +79,7 @@ static bool visit_directly(qh_loop *loop)
         return false;
     if (conn == loop->unfinished.first)
         qh_list_remove(&loop->unfinished, conn, QH_UNFINISHED);
-    else if (conn->phase != QH_PHASE_HEAD || (loop->n_missed >= MISSES_MAX && ++loop->n_missed % RETRY_AFTER != 0))
+    else if (conn->phase != QH_PHASE_HEAD || conn->foreign || (loop->n_missed >= MISSES_MAX && ++loop->n_missed % RETRY_AFTER != 0))
         return false;
     loop->now_ns = monotonic_ns();
     qh_conn_visit(loop, conn, QH_READABLE);

@@ -14,6 +14,9 @@
  * sent what nobody asked for. In TAKEN the owner has the word and nothing is read; where that lasts and bytes
  * come, the connection dozes: it leaves the poll set until the owner has decided.
  *
+ * A foreign connection's bytes are moved by its owner (TLS, a socket of the user's): the loop only tells when the socket is
+ * readable, and the owner brings what it has read (qh_conn_room, qh_conn_took). From there on all goes the same way.
+ *
  * A pipelined connection has more than one answer to come. What was received behind an answer is kept in its
  * input then, and qh_conn_scan_input finds the next head there, without a turn. */
 #ifndef QH_TURN_H
@@ -36,7 +39,8 @@ typedef enum qh_phase {
 
 typedef enum qh_event_kind {
     QH_EVENT_CONNECTED,   /* or not: `error` is the errno, 0 for success */
-    QH_EVENT_SENT,        /* `n` bytes of the output given last were written; out_left tells the rest (tells_sent only) */
+    QH_EVENT_SENT,        /* `n` bytes of the output given last were written; out_left tells the rest (tells_sent only);
+                             foreign: all of the output was */
     QH_EVENT_STALE,       /* an idle connection turned out closed or unasked-for bytes lie in it: not sent */
     QH_EVENT_FIRST_BYTES, /* the answer has begun, its head is not whole yet */
     QH_EVENT_HEAD,        /* a head of `head_len` bytes at `data`, `n` bytes in all: the rest is what follows it */
@@ -46,6 +50,8 @@ typedef enum qh_event_kind {
     QH_EVENT_FAILED,      /* `status` and `error` tell why */
     QH_EVENT_IDLE_END,    /* in IDLE: the peer closed (n 0) or sent bytes unasked (n 1) */
     QH_EVENT_TIMER,       /* the loop's timer went off */
+    QH_EVENT_READABLE,    /* foreign: the owner may read */
+    QH_EVENT_WRITABLE,    /* foreign, wants_room: the owner may write */
 } qh_event_kind;
 
 typedef struct qh_event {
@@ -74,6 +80,9 @@ typedef struct qh_conn {
     qh_phase phase;
     uint8_t interest;       /* flags the poller has now; 0: not in its set */
     bool paused;            /* by the owner: leaves the poll set */
+    bool foreign;           /* the owner moves the bytes */
+    bool has_more;          /* foreign: the owner holds bytes that no poller knows of */
+    bool wants_room;        /* foreign: the owner waits for a WRITABLE event */
     bool dozing;            /* bytes have come that the owner is not ready for: out of the poll set until it is */
     bool answer_begun;      /* FIRST_BYTES or HEAD was told for this exchange */
     bool drained;           /* the last receive emptied the socket, in turn `quiet_turn`, at `quiet_ns` */
@@ -83,7 +92,9 @@ typedef struct qh_conn {
     size_t out_left;
     bool check_before_send, check_if_late; /* always; only if that receive was not just now */
     bool tells_sent;        /* the owner wants SENT events */
-    uint64_t n_sent;        /* bytes written in all */
+    int file;               /* where file_left bytes of output come from, after `out`: a descriptor, borrowed */
+    uint64_t file_at, file_left;
+    uint64_t n_sent;        /* bytes written in all; foreign: the owner's count */
     uint64_t n_sent_then;   /* n_sent at the last receive: what came behind an answer can answer only what was out by then */
     uint64_t request_end;   /* n_sent when the request under way is written whole; what follows belongs to later ones */
     bool pipelined;         /* what comes behind an answer is kept: another one's */
@@ -127,6 +138,8 @@ void qh_conn_close(qh_loop *loop, qh_conn *conn, bool keep_fd);
 
 /* Output to write in the next turn, once connected. With `check`, an idle connection is looked at first (STALE). */
 void qh_conn_send(qh_loop *loop, qh_conn *conn, const char *data, size_t len, bool check);
+/* Output straight out of a file, from an offset on; it must be a regular one that the kernel can send from. */
+void qh_conn_send_file(qh_loop *loop, qh_conn *conn, int file, uint64_t offset, uint64_t len);
 /* Output that belongs to later requests: `data` begins with what of the output is not written yet, and takes its place. */
 void qh_conn_send_later(qh_loop *loop, qh_conn *conn, const char *data, size_t len);
 /* Forgets what of the output is not written yet: the answer came first. */
@@ -146,6 +159,22 @@ int qh_conn_resume_body(qh_loop *loop, qh_conn *conn);
 /* The exchange is over, the connection may be used again. */
 int qh_conn_rest(qh_loop *loop, qh_conn *conn);
 int qh_conn_pause(qh_loop *loop, qh_conn *conn, bool paused);
+
+/* -- what the owner of a foreign connection calls. Each of the last three may add an event to the ring: the owner calls one of
+ * them at most once for a READABLE event, or it has made sure that there is room. */
+/* Brings the poll set up to date after wants_room was changed. */
+int qh_conn_watch(qh_loop *loop, qh_conn *conn);
+/* Has READABLE told in the next turn, whatever the poller says. */
+void qh_conn_call_again(qh_loop *loop, qh_conn *conn);
+/* Where bytes of the head or body that is waited for should go: *len bytes at *room, 0 where the sink is full; false: nothing is
+ * waited for. Good until the next call. */
+bool qh_conn_room(qh_loop *loop, qh_conn *conn, char **room, size_t *len);
+/* That room now holds n bytes; 0 where it was none: the sink is asked for more (FULL). */
+void qh_conn_took(qh_loop *loop, qh_conn *conn, size_t n);
+/* The stream is at its end; `error` is the errno of a broken one. */
+void qh_conn_end_of_stream(qh_loop *loop, qh_conn *conn, int error);
+/* The connection turned out stale before anything was sent on it. */
+void qh_conn_tell_stale(qh_loop *loop, qh_conn *conn);
 
 /* One turn. Waits up to timeout_ms only where nothing else is to do. Events are then in the ring; -1 with
  * errno where polling failed (EINTR among them). The ring must be empty. */

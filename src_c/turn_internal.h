@@ -64,8 +64,6 @@ static inline qh_event *qh_ring_add(qh_loop *loop, const qh_conn *conn, qh_event
 
 static inline bool qh_would_block(void) { return errno == EAGAIN || errno == EWOULDBLOCK; }
 
-/* Brings the poller's idea of a connection up to date. */
-int qh_conn_watch(qh_loop *loop, qh_conn *conn);
 /* Tells that a connection is of no more use. */
 void qh_conn_fail(qh_loop *loop, qh_conn *conn, qh_status status, int error);
 /* The poller says that there is something to receive: in phase HEAD, in phase BODY. */

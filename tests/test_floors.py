@@ -18,10 +18,11 @@ SOURCES_OF_C = PACKAGE.parent / "src_c"
 ERRORS, LAZY = 0, 9
 FLOORS = {
     "errors": ERRORS,
-    "_core": 1, "_connection": 1, "_sinks": 1, "_signal": 1,
+    "_core": 1, "_connection": 1, "_sinks": 1, "_signal": 1, "devices": 1,
     "protocol": 2,
     "engine": 3,
-    "headers": 4, "header_base": 4, "network": 4, "authenticator": 4, "network_proxy": 4, "ssl_error": 4,
+    "headers": 4, "header_base": 4, "network": 4, "wiring": 4, "authenticator": 4, "network_proxy": 4, "ssl_error": 4,
+    "byte_array": 4, "objects": 4, "url": 4, "io_devices": 4, "qt_loop": 4,
     "arguments": 4, "request_queue": 4, "queue_face": 4, "http": 4, "compat": 4,
     "bulk": 5, "cli": 5, "__main__": 5, "aio": 5, "qt": 5, "fs": 5,
     "__init__": LAZY,
@@ -108,9 +109,10 @@ def test_sources_are_found_and_read():
     """The test itself sees what it should."""
     names = {name_of(path) for path in SOURCES}
     assert {"_core", "errors", "protocol.framing", "engine.exchange", "http", "__init__", "engine"} <= names
+    assert {"protocol.auth", "protocol.challenges", "protocol.digest", "engine.authentication"} <= names
     assert ("_core", "cimport", True) in imports_of(PACKAGE / "engine" / "exchange.pyx")
     assert ("protocol.framing", "cimport", True) in imports_of(PACKAGE / "engine" / "exchange.pyx")
-    assert ("engine.resolver", "import", False) in imports_of(PACKAGE / "engine" / "exchange.pyx")     # when first used
+    assert ("engine.opening", "import", False) in imports_of(PACKAGE / "engine" / "exchange.pyx")     # when first used
     assert ("_core", "cimport", True) in imports_of(PACKAGE / "protocol" / "framing.pxd")
     assert ("errors", "import", True) in imports_of(PACKAGE / "protocol" / "framing.py")
     assert any(not top for _, _, top in imports_of(PACKAGE / "__init__.py"))
@@ -169,6 +171,14 @@ def test_import_of_the_client_loads_nothing_heavy():
 def test_request_that_fails_to_connect_loads_nothing_heavy():
     loaded = loaded_by("import qhttp; h = qhttp.QHttp('127.0.0.1', 1); h.get('/'); h.waitForDone(); assert h.error() == 3")
     assert loaded & (HEAVY | {"_ssl"}) == set()
+
+
+def test_first_challenge_loads_nothing_that_its_scheme_does_not_need():
+    loaded = loaded_by("from qhttp.engine.authentication import Party; p = Party('h');"
+                       "assert 'qhttp.protocol.auth' not in sys.modules;"
+                       "p.set_credentials('joe', 'x'); p.challenged(['NTLM, Basic', 'Basic']); p.value('GET', '/')")
+    assert "qhttp.protocol.auth" in loaded
+    assert loaded & (HEAVY | {"re", "hashlib", "_hashlib", "base64", "secrets", "enum", "unicodedata"}) == set()
 
 
 @pytest.mark.parametrize("name", sorted(qhttp.__all__))

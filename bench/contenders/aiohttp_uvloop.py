@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Any
 
 from bench.contenders.runner import Job, check_big, check_small, check_status, needed, run
@@ -16,8 +17,9 @@ READ_LEN = 1 << 20
 
 
 def _session(job: Job) -> Any:
+    context = ssl.create_default_context(cafile=job.cafile) if job.cafile else True
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=job.n_connections),
+        connector=aiohttp.TCPConnector(limit=job.n_connections, ssl=context),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),
         auto_decompress=False,

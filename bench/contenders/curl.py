@@ -16,6 +16,8 @@ def _fetch(job: Job) -> dict[str, float]:
     """Status and length of every answer are checked, and a file is compared."""
     command = ["curl", "-q", "-s", "-o", job.target or "/dev/null", "-w", "%{http_code} %{size_download}\\n"]
     url = job.url
+    if job.cafile:
+        command += ["--cacert", job.cafile]
     if job.task == REQUESTS:
         n_parallel = str(job.n_connections)
         command += ["--no-progress-meter", "-Z", "--parallel-immediate", "--parallel-max", n_parallel]

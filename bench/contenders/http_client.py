@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from http.client import HTTPConnection
+import ssl
+from http.client import HTTPConnection, HTTPSConnection
 
 from bench.contenders.runner import Job, check_big, check_small, run
 from bench.pattern import pattern
 
 
+def _connection(job: Job) -> HTTPConnection:
+    if job.cafile:
+        return HTTPSConnection("127.0.0.1", job.port, context=ssl.create_default_context(cafile=job.cafile))
+    return HTTPConnection("127.0.0.1", job.port)
+
+
 def requests(job: Job) -> int:
     """One request after the other."""
-    expected, connection = pattern(job.body_len), HTTPConnection("127.0.0.1", job.port)
+    expected, connection = pattern(job.body_len), _connection(job)
     for _ in range(job.n_requests):
         connection.request("GET", job.path)
         answer = connection.getresponse()
@@ -21,7 +28,7 @@ def requests(job: Job) -> int:
 
 def memory(job: Job) -> int:
     """read(), which gives bytes."""
-    connection = HTTPConnection("127.0.0.1", job.port)
+    connection = _connection(job)
     for _ in range(job.n_requests):
         connection.request("GET", job.path)
         answer = connection.getresponse()

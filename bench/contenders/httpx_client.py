@@ -7,6 +7,7 @@ costs five times as much with 64 of them.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Any
 
 from bench.contenders.runner import Job, check_big, check_small, check_status, needed, run
@@ -15,12 +16,17 @@ from bench.pattern import pattern
 httpx: Any = needed("httpx")
 uvloop: Any = needed("uvloop")
 
-OPTIONS = {"trust_env": False, "timeout": None, "verify": False}  # no TLS here: no look at the certificates
+OPTIONS = {"trust_env": False, "timeout": None}
+
+
+def _options(job: Job) -> dict[str, Any]:
+    """Without TLS no look at the certificates."""
+    return {**OPTIONS, "verify": ssl.create_default_context(cafile=job.cafile) if job.cafile else False}
 
 
 async def _many(job: Job, expected: bytes) -> int:
     async def fetch(n_requests: int) -> int:
-        async with httpx.AsyncClient(**OPTIONS) as client:
+        async with httpx.AsyncClient(**_options(job)) as client:
             for _ in range(n_requests):
                 answer = await client.get(job.url)
                 check_small(answer.status_code, answer.content, expected)
@@ -34,7 +40,7 @@ def requests(job: Job) -> int:
     expected = pattern(job.body_len)
     if job.n_connections > 1:
         return uvloop.run(_many(job, expected))
-    with httpx.Client(**OPTIONS) as client:
+    with httpx.Client(**_options(job)) as client:
         for _ in range(job.n_requests):
             answer = client.get(job.url)
             check_small(answer.status_code, answer.content, expected)
@@ -43,14 +49,14 @@ def requests(job: Job) -> int:
 
 def stream(job: Job) -> int:
     """As the pieces come from the socket."""
-    with httpx.Client(**OPTIONS) as client, client.stream("GET", job.url) as answer:
+    with httpx.Client(**_options(job)) as client, client.stream("GET", job.url) as answer:
         check_status(answer.status_code)
         return sum(map(len, answer.iter_raw()))
 
 
 def memory(job: Job) -> int:
     """`content`, which is bytes."""
-    with httpx.Client(**OPTIONS) as client:
+    with httpx.Client(**_options(job)) as client:
         for _ in range(job.n_requests):
             answer = client.get(job.url)
             check_big(job, answer.status_code, answer.content)

@@ -32,6 +32,10 @@ def floor_main(program: str, *more: str) -> None:
     command += ["--connections", str(job.n_connections), "--depth", str(job.depth)]
     if job.task == FILE:
         command += ["--target", job.target]
+    if job.cafile:
+        command += ["--cafile", job.cafile]
+    if not Path(command[0]).exists():
+        sys.exit(f"not built: {program}")
     done = subprocess.run([*command, *more], stdout=subprocess.PIPE, check=False)
     if done.returncode != 0:
         sys.exit(done.returncode)  # the program has said why, on the stderr we share

@@ -26,6 +26,8 @@ def new_handle(job: Job) -> Any:
     curl.setopt(pycurl.URL, job.url)
     curl.setopt(pycurl.NOSIGNAL, 1)
     curl.setopt(pycurl.PROXY, "")
+    if job.cafile:
+        curl.setopt(pycurl.CAINFO, job.cafile)
     return curl
 
 

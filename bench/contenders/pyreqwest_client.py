@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 from bench.contenders.runner import Job, check_big, check_small, check_status, needed, run
@@ -13,7 +14,10 @@ uvloop: Any = needed("uvloop")
 
 
 def _one(job: Job) -> Any:
-    return client_module.SyncClientBuilder().no_proxy().build()
+    builder = client_module.SyncClientBuilder().no_proxy()
+    if job.cafile:
+        builder = builder.add_root_certificate_pem(Path(job.cafile).read_bytes())
+    return builder.build()
 
 
 async def _many(job: Job, expected: bytes) -> int:

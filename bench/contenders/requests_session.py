@@ -5,15 +5,18 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from bench.contenders.runner import Job, check_big, check_small, needed, run
+from bench.contenders.runner import Job, check_big, check_small, check_status, needed, run
 from bench.pattern import pattern
 
 package: Any = needed("requests")
+
+STREAM_LEN = 1 << 20
 
 
 def _session(job: Job) -> Any:
     session = package.Session()
     session.trust_env = False  # no look for proxies and passwords at each request
+    session.verify = job.cafile or True
     session.mount("http://", package.adapters.HTTPAdapter(pool_maxsize=job.n_connections))
     return session
 
@@ -35,6 +38,13 @@ def requests(job: Job) -> int:
             return sum(threads.map(fetch, job.shares()))
 
 
+def stream(job: Job) -> int:
+    """In pieces of 1 MiB."""
+    with _session(job) as session, session.get(job.url, stream=True) as answer:
+        check_status(answer.status_code)
+        return sum(map(len, answer.iter_content(STREAM_LEN)))
+
+
 def memory(job: Job) -> int:
     """`content`, which is bytes."""
     with _session(job) as session:
@@ -46,4 +56,4 @@ def memory(job: Job) -> int:
 
 
 if __name__ == "__main__":
-    run(requests, memory=memory)
+    run(requests, stream=stream, memory=memory)

@@ -36,10 +36,11 @@ class Job:
     programs: str = ""  # folder of the compiled C programs
     task: str = REQUESTS
     depth: int = 1  # requests in flight on one connection
+    cafile: str = ""  # https, and the certificate is verified against this file; "": plain http
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}{self.path}"
+        return f"http{'s' if self.cafile else ''}://127.0.0.1:{self.port}{self.path}"
 
     def shares(self) -> list[int]:
         """The requests of each connection."""

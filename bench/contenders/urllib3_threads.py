@@ -13,6 +13,13 @@ urllib3: Any = needed("urllib3")
 STREAM_LEN = 1 << 20
 
 
+def _pool(job: Job, **options: Any) -> Any:
+    """For the job's one server."""
+    if job.cafile:
+        return urllib3.HTTPSConnectionPool("127.0.0.1", job.port, ca_certs=job.cafile, **options)
+    return urllib3.HTTPConnectionPool("127.0.0.1", job.port, **options)
+
+
 def requests(job: Job) -> int:
     """Each thread fetches its share, one request at a time."""
     expected = pattern(job.body_len)
@@ -23,7 +30,7 @@ def requests(job: Job) -> int:
             check_small(answer.status, answer.data, expected)
         return n_requests
 
-    with urllib3.HTTPConnectionPool("127.0.0.1", job.port, maxsize=job.n_connections) as pool:
+    with _pool(job, maxsize=job.n_connections) as pool:
         if job.n_connections == 1:
             return fetch(job.n_requests)
         with ThreadPoolExecutor(job.n_connections) as threads:
@@ -33,7 +40,7 @@ def requests(job: Job) -> int:
 def stream(job: Job) -> int:
     """In pieces of 1 MiB, or in chunks as they come."""
     with (
-        urllib3.HTTPConnectionPool("127.0.0.1", job.port) as pool,
+        _pool(job) as pool,
         pool.request("GET", job.path, preload_content=False) as answer,
     ):
         check_status(answer.status)
@@ -42,7 +49,7 @@ def stream(job: Job) -> int:
 
 def memory(job: Job) -> int:
     """As bytes, preloaded."""
-    with urllib3.HTTPConnectionPool("127.0.0.1", job.port) as pool:
+    with _pool(job) as pool:
         for _ in range(job.n_requests):
             answer = pool.request("GET", job.path)
             check_big(job, answer.status, answer.data)
@@ -53,7 +60,7 @@ def memory(job: Job) -> int:
 def to_file(job: Job) -> None:
     """In pieces of 1 MiB into an unbuffered file."""
     with (
-        urllib3.HTTPConnectionPool("127.0.0.1", job.port) as pool,
+        _pool(job) as pool,
         pool.request("GET", job.path, preload_content=False) as answer,
         open(job.target, "wb", buffering=0) as file,
     ):

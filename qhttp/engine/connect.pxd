@@ -7,6 +7,7 @@ cdef class Connector(Watcher):
     cdef object key             # for the pool
     cdef list waiting           # (family, sockaddr) not tried yet
     cdef list attempts          # Connections under way
+    cdef object given           # a socket of the user's, or None
     cdef object callback        # callback(connection, error); None once called or cancelled
     cdef int error              # errno of the last attempt that failed
     cdef Timer next_attempt

@@ -5,19 +5,33 @@ from libc.stdint cimport uint64_t
 from qhttp._connection cimport Connection, Watcher, adopt_descriptor
 from qhttp._core cimport Loop
 
-from errno import EINPROGRESS
+from errno import EAFNOSUPPORT, EINPROGRESS
+from os import dup as duplicate
 
 cdef enum:
     ATTEMPT_DELAY_NS = 250000000        # RFC 8305 section 5: 250 ms is recommended
 
 
+cdef int connect_at_once(sock, address) except -1:
+    """Begins to connect, whatever the socket's own time limit is: an errno."""
+    timeout = sock.gettimeout()
+    sock.setblocking(False)
+    error = sock.connect_ex(address)
+    if timeout != 0:
+        sock.settimeout(timeout)
+    return error
+
+
 cdef class Connector(Watcher):
     """Connects to one of `addresses` ([(family, sockaddr)]); then calls `callback(connection, 0)`, or `callback(None, errno)`
-    when all have failed, in a later turn of the loop."""
+    when all have failed, in a later turn of the loop. `given` is a socket of the user's to connect, None: as many as it takes."""
 
-    def __init__(self, Loop loop, key, addresses, callback):
-        self.loop, self.key, self.callback = loop, key, callback
+    def __init__(self, Loop loop, key, addresses, callback, given=None):
+        self.loop, self.key, self.callback, self.given = loop, key, callback, given
         self.waiting, self.attempts = list(addresses), []
+        if given is not None:
+            self.waiting = [address for address in self.waiting if address[0] == given.family]
+            self.error = EAFNOSUPPORT
         self.try_next()
 
     cdef object try_next(self):
@@ -27,16 +41,19 @@ cdef class Connector(Watcher):
             family, address = self.waiting.pop(0)
             sock = None
             try:
-                sock = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC)
-                sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
-                error = sock.connect_ex(address)
+                if self.given is not None:
+                    sock = _socket.socket(family, _socket.SOCK_STREAM, 0, duplicate(self.given.fileno()))
+                else:
+                    sock = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC)
+                    sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+                error = connect_at_once(sock, address) if self.given is not None else sock.connect_ex(address)
                 if error in (0, EINPROGRESS):
                     connection = Connection(self.key)
                     adopt_descriptor(self.loop, connection, sock.fileno(), False)
                     sock.detach()
                     connection.watcher = self
                     self.attempts.append(connection)
-                    if self.waiting:
+                    if self.waiting and self.given is None:
                         self.next_attempt = self.loop.call_at(self.loop.now() + <uint64_t>ATTEMPT_DELAY_NS, self.try_later)
                     return
             except OSError as problem:

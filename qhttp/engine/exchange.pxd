@@ -2,7 +2,7 @@
 from libc.stdint cimport uint64_t
 
 from qhttp._connection cimport Connection
-from qhttp._core cimport Loop, Sink, Task, qh_framing, qh_status
+from qhttp._core cimport Loop, Sink, Task, Timer, qh_framing, qh_status
 from qhttp.engine.pool cimport Pool
 from qhttp.engine.time_limits cimport Options, Timed, TimeLimits
 
@@ -15,6 +15,8 @@ cdef class Request:
     cdef uint64_t source_len    # bytes of the source, unless it is chunked
     cdef bint is_chunked        # the source's length is unknown
     cdef bint is_head           # the answer has no body
+    cdef bint is_connect        # a 2xx answer makes a tunnel of the connection
+    cdef bint awaits_continue   # the source is not asked before a 100 answer, or a while
     cdef bint is_idempotent     # may be sent again when no byte of an answer has come
 
 
@@ -26,11 +28,20 @@ cdef class Observer(Task):
     cdef bint wants_sent(self)      # somebody listens to the next one
     cdef object sent(self, uint64_t n_done, uint64_t n_total)
     cdef object lost(self)
+    cdef object closing(self)       # the connection is closed to send the request again on another
     cdef object reading(self)
-    # The final head is here: where its body goes; None: where the exchange was told. Must not run user code.
+    # The final head is here, and no challenge: where its body goes; None: where the exchange was told. Must not run user code.
     cdef Sink sink_for(self, int status)
     cdef object interim(self, bytes block)
     cdef object head_received(self, bytes block, int status)
+    # A 401 or 407: True to send the request again (credentials() is asked then), else the error.
+    cdef object challenged(self, bytes block, int status)
+    # Fields to add to the head of the request, or None; is_fresh: on a connection of its own. Must not run user code.
+    cdef object credentials(self, Request request, bint is_fresh)
+    cdef object proxy_login(self)   # (user, password) for a proxy that wants one, or None
+    cdef object tunnelled(self, Connection connection, bytes received)
+    cdef bint wants_ssl_errors(self)
+    cdef object ssl_errors(self, object error, object certificate)  # True: go on all the same
     cdef object progressed(self, uint64_t n_done, uint64_t n_total)
     cdef object ended(self, bint is_connected)
     cdef object failed(self, object error)
@@ -39,21 +50,25 @@ cdef class Observer(Task):
 cdef class Exchange(Timed):
     cdef Loop loop
     cdef Pool pool
-    cdef object key             # of the pool
-    cdef str host
-    cdef int port
+    cdef object route           # a Route
+    cdef object key             # its key
     cdef Request request
+    cdef bytes head             # what is sent of it, with what the route and the credentials need
     cdef Sink sink
     cdef Observer observer
     cdef Options options
     cdef Connection connection  # None while there is none
-    cdef object connector       # what is under way to one, or None
+    cdef object opening         # what is under way to one, or None
     cdef TimeLimits limits      # None: no limit of time is set
     cdef bint sent_ahead        # its request went out before its turn, on the connection that it has
     cdef bint answer_begun      # a byte of an answer has come (interim ones count)
     cdef bint reading_told, head_told
     cdef bint head_done         # the final head is here, the body is under way
     cdef bytes block            # the final head
+    cdef bint is_challenge      # it is a 401 or 407: its body is dropped ...
+    cdef bint repeats           # ... and the request sent once more
+    cdef unsigned int n_repeats # how often it was
+    cdef Timer continue_timer   # until when a 100 is waited for; None: it is not
     cdef bint stop_sending      # the answer came first
     cdef bint keep_alive
     cdef bint in_source         # the source's own code runs
@@ -75,9 +90,19 @@ cdef class Exchange(Timed):
     cdef bint withdraw(self) except -1
     cdef bint may_send_behind(self)
     cdef object open(self)
+    cdef object set_head(self, bytes head)
+    cdef object wait_for_continue(self)
+    cdef object stop_waiting(self)
+    cdef object compose(self, bint is_fresh)
+    cdef object tell_challenge(self)
+    cdef object repeat(self)
+    cdef object repeat_anew(self)
+    cdef object forget_answer(self)
+    cdef object hand_over(self, Connection connection)
     cdef object use(self, Connection connection, bint reused)
     cdef object take_turn(self)
     cdef uint64_t n_sent(self)
+    cdef bint is_sending(self)
     cdef uint64_t out_end(self)
     cdef object send_next(self, bint check)
     cdef object rewind(self)

@@ -4,8 +4,9 @@ Two rules keep it sound whatever user code does. State is brought in order first
 thing told, `over` says whether a slot has cancelled meanwhile. What a head event points to is used up before anything
 is told, since a slot may turn the loop.
 
-    begin -> (pool | look-up -> connect) -> use -> send ... -> head -> body ... -> finish | fail
-      ^                                      |
+    begin -> (pool | Opening) -> use -> send ... -> head -> body ... -> finish | fail
+      ^                           |                                 |
+      |                           +---- repeat: 401 or 407, and credentials to answer with
       +--- lose: the connection went before any byte of an answer came (twice at most, idempotent requests only)
 
 With pipelining a request may be sent before its turn (stand_in_line). Its exchange then stands in the connection's line, tells
@@ -13,32 +14,35 @@ nothing, and has the connection when those before it are finished: begin goes st
 goes first, it is as if the request had never been sent.
 """
 cimport cython
-from cpython.bytes cimport PyBytes_GET_SIZE
-from libc.errno cimport ECONNREFUSED, ECONNRESET, EPIPE, ETIMEDOUT
+from cpython.bytes cimport PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint64_t
 
 from qhttp._connection cimport Connection
 from qhttp._core cimport (
-    QH_AGAIN, QH_DONE, QH_E_HEAD_TOO_LARGE, QH_E_LINE_TOO_LONG, QH_E_NOT_HTTP, QH_E_RECEIVE, QH_E_SEND, QH_E_SINK,
-    QH_E_TOO_MANY_FIELDS, QH_E_TRUNCATED, QH_FRAMING_CLOSE, QH_FRAMING_LENGTH, Sink, qh_is_error, qh_status,
+    QH_AGAIN, QH_DONE, QH_E_HEAD_TOO_LARGE, QH_E_LINE_TOO_LONG, QH_E_NOT_HTTP, QH_E_RECEIVE, QH_E_SEND, QH_E_SINK, QH_E_SOURCE,
+    QH_E_TOO_MANY_FIELDS, QH_E_TRUNCATED, QH_FRAMING_CLOSE, QH_FRAMING_LENGTH, QH_FRAMING_NONE, Sink, qh_is_error, qh_status,
 )
 from qhttp.engine.time_limits cimport Timed, TimeLimits
 from qhttp.protocol.framing cimport decide, keeps_alive
 from qhttp.protocol.head cimport is_valid_head
+from qhttp.protocol.request cimport with_fields
 
 from os import strerror
 
 from qhttp.errors import (
-    BodyError, ConnectError, DeviceError, HostNotFound, NetworkError, ProtocolError, QHttpError, Truncated, UnexpectedClose,
+    BodyError, DeviceError, ProtocolError, QHttpError, Truncated, UnexpectedClose,
 )
 
 cdef enum:
     MAX_RETRIES = 2
     JOINED_MAX = 64 << 10       # head and body up to this size are sent by one call
+    DISCARD_MAX = 64 << 10      # of the body of a 401 or 407: a longer one costs more than another connection
+    CONTINUE_NS = 1000000000    # how long a 100 answer is waited for (RFC 9110 section 10.1.1: not without end)
 
 cdef enum:                      # stages of sending
     SEND_HEAD
     SEND_BODY
+    SEND_WHEN_ASKED
     SEND_SOURCE
     SEND_NOTHING
 
@@ -66,6 +70,27 @@ cdef class Observer(Task):
 
     cdef object lost(self):
         pass
+
+    cdef object closing(self):
+        pass
+
+    cdef object challenged(self, bytes block, int status):
+        return QHttpError("authentication is required")
+
+    cdef object credentials(self, Request request, bint is_fresh):
+        return None
+
+    cdef object proxy_login(self):
+        return None
+
+    cdef object tunnelled(self, Connection connection, bytes received):
+        connection.close()
+
+    cdef bint wants_ssl_errors(self):
+        return False
+
+    cdef object ssl_errors(self, object error, object certificate):
+        return False
 
     cdef object reading(self):
         pass
@@ -99,10 +124,20 @@ cdef class Exchange(Timed):
 
     cdef object carry(self, Request request):
         self.request = request
-        if not request.is_chunked:
-            self.n_to_send = PyBytes_GET_SIZE(request.head) + request.source_len
-            if request.body is not None:
-                self.n_to_send += PyBytes_GET_SIZE(request.body)
+        self.set_head(request.head)
+
+    cdef object set_head(self, bytes head):
+        self.head = head
+        if not self.request.is_chunked:
+            self.n_to_send = PyBytes_GET_SIZE(head) + self.request.source_len
+            if self.request.body is not None:
+                self.n_to_send += PyBytes_GET_SIZE(self.request.body)
+
+    cdef object compose(self, bint is_fresh):
+        """The head as it is sent on this connection."""
+        fields = self.observer.credentials(self.request, is_fresh)
+        if fields is not None or self.n_repeats:
+            self.set_head(with_fields(self.request.head, fields or ()))
 
     # -- a connection
     cdef object begin(self):
@@ -124,53 +159,54 @@ cdef class Exchange(Timed):
             if self.limits is None:
                 self.limits = TimeLimits(self.loop, self.options, self)
             self.limits.limit_connect()
-        from qhttp.engine.resolver import literal_address, resolver     # not before the first connection: imports are felt
-        addresses = literal_address(self.host, self.port)
-        if addresses is None and self.host:
-            self.observer.looking_up()
-            if not self.over:
-                resolver.lookup(self.loop, self.host, self.port, self.looked_up)
-            return
+        from qhttp.engine.opening import Opening        # not before the first connection: imports are felt
+        self.opening = Opening(self.loop, self.route, self.options, self)
+        self.opening.start()
+
+    # -- what the opening tells and asks
+    def looking_up(self):
+        self.observer.looking_up()
+        return not self.over
+
+    def connecting(self):
         self.observer.connecting()
-        if not self.over:
-            if addresses is None:
-                self.loop.call_soon(self.not_found)
-            else:
-                self.connect_to(addresses)
+        return not self.over
 
-    def looked_up(self, addresses, error):
-        if self.over:
-            return
-        if not addresses:
-            self.not_found()
-            return
-        self.observer.connecting()
-        if not self.over:
-            self.connect_to(addresses)
+    def shaking(self):
+        self.observer.sending()
+        return not self.over
 
-    def connect_to(self, addresses):
-        from qhttp.engine.connect import Connector
-        self.connector = Connector(self.loop, self.key, addresses, self.connected)
+    def opened(self, Connection connection):
+        self.opening = None
+        self.use(connection, False)
 
-    def not_found(self):
-        if not self.over:
-            self.fail(HostNotFound(f"Host {self.host} not found"))
+    def not_opened(self, error):
+        self.opening = None
+        self.fail(error)
 
-    def connected(self, Connection connection, int error):
-        self.connector = None
-        if connection is not None:
-            self.use(connection, False)
-        elif error == ECONNRESET or error == EPIPE:     # it stood, and was gone before we looked
-            self.lose()
-        elif error == ECONNREFUSED or error == ETIMEDOUT:
-            self.fail(ConnectError("Connection refused (or timed out)"))
-        else:
-            self.fail(NetworkError(f"HTTP request failed: {strerror(error)}"))
+    def dropped(self):
+        self.opening = None
+        self.lose()
+
+    def wants_ssl_errors(self):
+        return self.observer.wants_ssl_errors()
+
+    def asked(self, error, certificate):
+        if self.limits is not None:
+            self.limits.connected()     # whoever is asked may take his time
+        return self.observer.ssl_errors(error, certificate) and not self.over
+
+    def proxy_challenged(self, block):
+        return self.observer.challenged(block, 407)
+
+    def proxy_login(self):
+        return self.observer.proxy_login()
 
     cdef object use(self, Connection connection, bint reused):
         if self.limits is not None:
             self.limits.connected()
         self.connection, connection.watcher = connection, self
+        self.compose(not reused)
         self.observer.sending()
         if self.over or self.connection is not connection:
             return
@@ -184,7 +220,8 @@ cdef class Exchange(Timed):
     cdef object stand_in_line(self, Connection connection):
         """Puts the request behind those under way on `connection`, which is to send it; it must be without a body."""
         self.connection, self.sent_ahead = connection, True
-        self.out_start = connection.stand_in_line(self, self.request.head)
+        self.compose(False)
+        self.out_start = connection.stand_in_line(self, self.head)
 
     cdef object on_line_lost(self):
         self.connection, self.sent_ahead = None, False
@@ -244,15 +281,22 @@ cdef class Exchange(Timed):
         cdef Connection connection = self.connection
         cdef bytes piece = None
         if self.stage == SEND_HEAD:
-            piece = request.head
+            piece = self.head
             self.stage = SEND_BODY if request.body else SEND_SOURCE if request.source is not None else SEND_NOTHING
+            if self.stage == SEND_SOURCE and request.awaits_continue:
+                self.stage = SEND_WHEN_ASKED
             if self.stage == SEND_BODY and self.n_to_send <= JOINED_MAX:
                 piece, self.stage = piece + request.body, SEND_NOTHING
-            elif self.stage == SEND_SOURCE:
+            elif self.stage == SEND_SOURCE or self.stage == SEND_WHEN_ASKED:
                 self.rewind()
         elif self.stage == SEND_BODY:
             piece, self.stage = request.body, SEND_NOTHING
         elif self.stage == SEND_SOURCE:
+            if request.source.file >= 0 and not self.over and connection.channel is None and self.route.socket is None:
+                self.stage = SEND_NOTHING
+                connection.c.tells_sent = True
+                connection.send_file(request.source.file, 0, request.source_len)
+                return
             piece = self.next_piece()
         # The source may have done anything, also turned the loop until all was over.
         if piece and not self.over and not self.stop_sending and self.connection is connection:
@@ -262,7 +306,7 @@ cdef class Exchange(Timed):
     cdef object rewind(self):
         self.in_source = True
         try:
-            self.request.source.rewind(self.n_retries > 0)
+            self.request.source.rewind(self.n_retries + self.n_repeats > 0)
         except DeviceError as error:
             if not self.over:
                 self.fail(error)
@@ -291,6 +335,9 @@ cdef class Exchange(Timed):
         n = n - self.out_start if n > self.out_start else 0
         return n if self.request.is_chunked else min(n, self.n_to_send)
 
+    cdef bint is_sending(self):
+        return self.stage != SEND_NOTHING or self.connection.c.n_sent < self.connection.c.request_end
+
     cdef object on_sent(self, Connection connection, size_t n):
         if self.stage == SEND_NOTHING and connection.c.n_sent - n >= connection.c.request_end:
             return                      # of those behind it
@@ -298,7 +345,27 @@ cdef class Exchange(Timed):
         if self.over or self.connection is not connection or self.stop_sending:
             return
         if connection.unsent() == 0:
-            self.send_next(False)
+            if self.stage == SEND_WHEN_ASKED:
+                self.wait_for_continue()
+            else:
+                self.send_next(False)
+
+    cdef object wait_for_continue(self):
+        if self.continue_timer is None:
+            self.continue_timer = self.loop.call_at(self.loop.now() + CONTINUE_NS, self.continue_now)
+
+    def continue_now(self):
+        """A 100 answer has come, or nobody waits for it any longer."""
+        self.stop_waiting()
+        if self.stage == SEND_WHEN_ASKED and self.connection is not None and not self.over and not self.stop_sending:
+            self.stage = SEND_SOURCE
+            if self.connection.unsent() == 0:
+                self.send_next(False)
+
+    cdef object stop_waiting(self):
+        if self.continue_timer is not None:
+            self.continue_timer.cancel()
+            self.continue_timer = None
 
     cdef object on_stale(self, Connection connection):
         """The server closed it while it was idle, or sent what nobody asked for: nothing of this request was sent."""
@@ -333,6 +400,8 @@ cdef class Exchange(Timed):
                 break
             status = connection.skip_head()
             self.observer.interim(block)
+            if self.stage == SEND_WHEN_ASKED and not self.over:
+                self.continue_now()
             if status == QH_AGAIN:
                 self.tell_reading()
                 return
@@ -364,6 +433,9 @@ cdef class Exchange(Timed):
 
     cdef object begin_body(self, Connection connection, bytes block):
         cdef qh_status status
+        if self.request.is_connect and connection.facts.status < 300 and connection.facts.status != 101:
+            self.hand_over(connection)
+            return
         try:
             self.framing = decide(self.request.is_head, connection.facts)
         except ProtocolError as error:
@@ -373,11 +445,15 @@ cdef class Exchange(Timed):
         self.keep_alive = keeps_alive(self.framing, connection.facts)
         self.n_announced = connection.facts.length if self.framing == QH_FRAMING_LENGTH else 0
         self.head_done = True
-        if self.stage != SEND_NOTHING or connection.c.n_sent < connection.c.request_end:
-            self.stop_sending, self.keep_alive = True, False
+        if connection.facts.status >= 300 and self.is_sending():
+            self.stop_sending, self.keep_alive = True, False        # it will not look at the rest (RFC 9112 section 9.5)
             connection.stop_sending()
-        self.sink = self.observer.sink_for(connection.facts.status) or self.sink
-        status = connection.begin_body(self.framing, self.n_announced, self.options.limits, self.sink)
+        self.stop_waiting()
+        self.is_challenge = connection.facts.status == 401 or connection.facts.status == 407
+        if not self.is_challenge:
+            self.sink = self.observer.sink_for(connection.facts.status) or self.sink
+        status = connection.begin_body(self.framing, self.n_announced, self.options.limits,
+                                       Sink() if self.is_challenge else self.sink)
         self.block = block
         # From here on user code runs. The body goes on beside it if a slot turns the loop.
         if not self.tell_head():
@@ -391,10 +467,14 @@ cdef class Exchange(Timed):
     cdef bint tell_head(self) except -1:
         """Announces the head, once, and before anything of the body: also where a slot of `reading` turns the loop and the
         body's events come first. False: that was the end of it."""
+        cdef Connection connection = self.connection
         if self.tell_reading() and not self.head_told:
             self.head_told = True
-            self.observer.head_received(self.block, self.connection.facts.status)
-        return not self.over
+            if self.is_challenge:
+                self.tell_challenge()
+            else:
+                self.observer.head_received(self.block, connection.facts.status)
+        return not self.over and self.connection is connection
 
     cdef bint tell_progress(self) except -1:
         """Hands on what has come; False: that was the end of it."""
@@ -404,6 +484,11 @@ cdef class Exchange(Timed):
         n = self.connection.received()
         if n == self.n_told or self.settling:
             return True                 # nothing new, or it is for the one who is handing on already
+        if self.is_challenge:
+            self.n_told = n
+            if n > DISCARD_MAX and self.repeats:
+                self.repeat_anew()
+            return not self.over and self.repeats
         self.settling = True
         try:
             self.sink.settle()
@@ -459,7 +544,10 @@ cdef class Exchange(Timed):
         cdef bint was_cut = status == QH_E_TRUNCATED or status == QH_E_RECEIVE or status == QH_E_SEND
         if self.hold(status, 0, error):
             return
-        if not self.head_done:
+        if status == QH_E_SOURCE:
+            why = strerror(error) if error else f"it ended {self.n_to_send - self.n_sent()} bytes early"
+            self.fail(DeviceError(f"Error reading from device: {why}"))
+        elif not self.head_done:
             if not was_cut:
                 self.fail_head(status)
             elif self.answer_begun:
@@ -468,6 +556,8 @@ cdef class Exchange(Timed):
                 self.lose()
         elif not self.tell_head():
             return
+        elif self.is_challenge:
+            self.repeat_anew()          # all that it has said that matters was in its head
         elif status == QH_E_SINK:
             self.fail(DeviceError(f"Error writing response to device: {strerror(self.sink.c.error)}"))
         elif not self.tell_progress_before(status):
@@ -500,13 +590,62 @@ cdef class Exchange(Timed):
         if not self.over:
             self.begin()
 
+    # -- once more, with credentials
+    cdef object tell_challenge(self):
+        """Asks what is to become of a 401 or 407: the request is sent again, or this was the end of it."""
+        outcome = self.observer.challenged(self.block, self.connection.facts.status)
+        if self.over:
+            return
+        if outcome is not True:
+            self.fail(outcome)
+            return
+        self.repeats = True
+        if not self.keep_alive or self.framing == QH_FRAMING_CLOSE or self.n_announced > DISCARD_MAX:
+            self.repeat_anew()
+
+    cdef object repeat(self):
+        """The answer has been received whole: sends the request again on its connection, if that is fit for it."""
+        cdef Connection connection = self.connection
+        if not self.keep_alive or connection.is_doomed or connection.n_surplus or connection.n_in_line():
+            self.repeat_anew()
+            return
+        self.forget_answer()
+        connection.rest()
+        self.use(connection, True)
+
+    cdef object repeat_anew(self):
+        """The same on another connection."""
+        cdef Connection connection = self.connection
+        self.forget_answer()
+        connection.close()
+        self.observer.closing()
+        if not self.over:
+            self.open()
+
+    cdef object forget_answer(self):
+        self.n_repeats += 1
+        self.connection = None
+        self.answer_begun = self.reading_told = self.head_told = self.head_done = False
+        self.is_challenge = self.repeats = self.stop_sending = self.sent_ahead = False
+        self.n_told = 0
+
+    cdef object hand_over(self, Connection connection):
+        """The proxy has made a tunnel of the connection: it is the observer's now, with what came behind the head."""
+        cdef bytes received = PyBytes_FromStringAndSize(connection.data + connection.head_len, connection.n - connection.head_len)
+        self.leave()
+        connection.rest()
+        self.observer.tunnelled(connection, received)
+
     cdef object on_broken(self, Connection connection, object error):
         if not self.over:
             self.fail(QHttpError(f"the request was broken off by {type(error).__name__}"))
 
     cdef object finish(self):
         cdef Connection connection = self.connection
-        cdef bint reusable = self.keep_alive and not connection.is_doomed
+        cdef bint reusable = self.keep_alive and not connection.is_doomed and not self.is_sending()
+        if self.repeats:
+            self.repeat()
+            return
         if connection.n_surplus:        # another answer, if its request was out when that was received
             reusable = reusable and connection.n_in_line() > 0 and (
                 <Exchange>connection.line[0]).out_end() <= connection.c.n_sent_then
@@ -533,8 +672,8 @@ cdef class Exchange(Timed):
         cdef Connection connection = self.connection
         if self.over:
             return
-        if self.connector is not None:
-            self.connector.cancel()
+        if self.opening is not None:
+            self.opening.cancel()
         self.leave()
         if connection is not None:
             if self.head_done:
@@ -545,7 +684,8 @@ cdef class Exchange(Timed):
     cdef object leave(self):
         """Nothing more is told, and nothing that waits holds this exchange any longer."""
         self.over = True
-        self.connection = self.connector = None
+        self.connection = self.opening = None
+        self.stop_waiting()
         if self.limits is not None:
             self.limits.stop()
             self.limits = None

@@ -3,24 +3,47 @@
 Every call runs the device's own code, which may do anything. What it raises, or gives in place of bytes, becomes a
 DeviceError.
 """
+from _io import BufferedReader, FileIO
+from os import fstat
+from stat import S_ISREG
+
+from qhttp.devices import open_device
 from qhttp.errors import DeviceError
 
 BLOCK = 4096        # bytes of a read, as in the original
 
 
 def _is_seekable(device):
+    if callable(getattr(device, "isSequential", None)):     # Qt's word for it
+        return hasattr(device, "seek") and not device.isSequential()
     return hasattr(device, "seek") and (not hasattr(device, "seekable") or device.seekable())
 
 
-class Source:
-    """`length` is in bytes; None where nobody knows, and the pieces are chunks (RFC 9112 section 7.1)."""
+def _descriptor_of(device):
+    """Only of the library's own classes: what a subclass does in its read method must happen."""
+    raw = device.raw if type(device) is BufferedReader else device
+    if type(raw) is FileIO and S_ISREG(fstat(raw.fileno()).st_mode):
+        return raw.fileno()
+    return -1
 
-    __slots__ = ("device", "left", "length")
+
+def _rewind(device):
+    if device.seek(0) is False:     # as Qt's devices say no
+        raise OSError("it does not go back to its start")
+
+
+class Source:
+    """`length` is in bytes; None where nobody knows, and the pieces are chunks (RFC 9112 section 7.1). `file` is the descriptor
+    of a real file that the system may send from, whatever its class's read() does not do; -1: there is none."""
+
+    __slots__ = ("device", "file", "left", "length")
 
     def __init__(self, device):
         self.device = device
         try:
+            open_device(device, "ReadOnly")
             self.length = self.left = self._find_length()
+            self.file = _descriptor_of(device)
         except Exception as error:
             raise DeviceError(f"Error reading from device: {error}") from error
 
@@ -28,7 +51,7 @@ class Source:
         """Its size(), else its seekable end, else None."""
         seekable = _is_seekable(self.device)
         if seekable:
-            self.device.seek(0)
+            _rewind(self.device)
         if callable(getattr(self.device, "size", None)):
             size = self.device.size()
         elif seekable:
@@ -44,7 +67,7 @@ class Source:
         self.left = self.length
         try:
             if _is_seekable(self.device):
-                self.device.seek(0)
+                _rewind(self.device)
                 return
         except Exception as error:
             raise DeviceError(f"Error reading from device: {error}") from error
@@ -63,7 +86,9 @@ class Source:
         try:
             block = self.device.read(wanted)
             if not isinstance(block, (bytes, bytearray, memoryview)):
-                raise TypeError(f"read() must give bytes, not {type(block).__name__}")
+                if not callable(getattr(block, "data", None)):      # a QByteArray has it
+                    raise TypeError(f"read() must give bytes, not {type(block).__name__}")
+                block = block.data()
             block = bytes(block)
         except Exception as error:
             raise DeviceError(f"Error reading from device: {error}") from error

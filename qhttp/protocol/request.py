@@ -43,6 +43,14 @@ def simple_head(method, target, tail):
     return joined(method, target, tail)
 
 
+def with_fields(head, fields):
+    """The head with these (name, value) pairs at its end, in the place of what it has under the same names."""
+    lines = head[:-4].split(b"\r\n")
+    names = [name.lower() for name, _ in fields]
+    kept = [line for line in lines[1:] if line.partition(b":")[0].lower() not in names]
+    return b"\r\n".join([lines[0], *kept, *[name + b": " + value for name, value in fields], b"\r\n"])
+
+
 def check_fields(method, fields, has_body):
     """Refuses a method, or (name, value) pairs, that must not be sent; raises ValueError.
 

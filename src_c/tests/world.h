@@ -65,6 +65,12 @@ static inline void event_text(char *text, size_t cap, const qh_event *event)
     case QH_EVENT_SENT:
         snprintf(text, cap, "sent:%zu", event->n);
         break;
+    case QH_EVENT_READABLE:
+        snprintf(text, cap, "readable");
+        break;
+    case QH_EVENT_WRITABLE:
+        snprintf(text, cap, "writable");
+        break;
     case QH_EVENT_STALE:
         snprintf(text, cap, "stale");
         break;

@@ -16,7 +16,7 @@ class QHttpSession:
     def __init__(self, call):
         self.call = call
         self.make_reply = sys.modules[type(call).__module__].Reply
-        self.reply, self.awaited, self.finished = None, 0, False
+        self.reply, self.awaited, self.finished, self.is_expecting = None, 0, False, False
         self.http = qhttp.QHttp(call.host, call.port)
         self.http.setTransferTimeout(int(call.idle_timeout * 1000))
         self.http.setTotalTimeout(int(call.deadline * 1000))
@@ -28,6 +28,7 @@ class QHttpSession:
         reply = self.reply = self.make_reply()
         self.finished = False
         try:
+            self.is_expecting = request.expect100
             if request.user is not None:
                 self.http.setUser(request.user, "pw")
             self.awaited = self._queue(request)
@@ -72,7 +73,9 @@ class QHttpSession:
             return
         self.reply.body.write(bytes(self.http.readAll()))
         self.finished = True
-        if failed:
+        if failed and self.http.error() == qhttp.QHttp.AuthenticationRequiredError and self.is_expecting:
+            self.reply.status = self.http.lastResponse().statusCode()       # QHttp's way to report such an answer
+        elif failed:
             self.reply.error = self.http.errorString() or "failed without a text"
             self.reply.error_class = self.http.error().name
 

@@ -28,7 +28,7 @@ DEFAULTS = {"method": "GET", "request": {}, "start": "request", "splits": "all-a
 HEAVY_BYTES = 1 << 20       # a case that moves more is played alone, so that its time and memory are its own
 
 # The features that qhttp does not have yet: take one away here, and its cases are played.
-NOT_YET = frozenset({"redirect", "decode", "resume", "connect", "expect100", "setUser"})
+NOT_YET = frozenset({"redirect", "decode", "resume", "connect"})
 
 
 @functools.cache

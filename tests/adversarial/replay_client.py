@@ -16,5 +16,5 @@ def factory(call):
     return QHttpSession(call)
 
 
-factory.features = {"inject"}       # refuses, or makes harmless, what must not go on the wire
+factory.features = {"inject", "expect100"}       # refuses, or makes harmless, what must not go on the wire
 factory.classes = True              # its errors have the names of QHttp.Error

@@ -25,7 +25,7 @@ from support.case_files import load_cases
 DATA = pathlib.Path(__file__).parent / "data" / "traces.json"
 
 # The features that qhttp does not have yet: take one away here, and its scenarios are played.
-NOT_YET = frozenset({"https", "proxy", "authentication", "setSocket", "Expect"})
+NOT_YET = frozenset()
 
 
 @functools.cache

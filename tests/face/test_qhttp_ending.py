@@ -333,19 +333,6 @@ def test_object_of_an_ended_thread_collected_elsewhere_connection_closed(scripte
     server.wait_for(lambda: len(server.connections) == 2 and all(connection.how_ended for connection in server.connections))
 
 
-def test_parent_alive_as_long_as_its_child():
-    class Parent:
-        pass
-
-    parent = Parent()
-    reference = weakref.ref(parent)
-    http = QHttp(parent)
-    del parent
-    assert reference() is http.parent()
-    del http
-    assert reference() is None
-
-
 def test_answers_read_and_dropped_keep_no_memory(make, path_server, finish):
     http = make(path_server)
     path = path_server.path("thirds", 1000)

@@ -46,7 +46,7 @@ FAULTS = {
                             Close()], "InvalidResponseHeader", INVALID_HEAD, READ + OVER),
     "endless head": (faults.endless_head(), "InvalidResponseHeader", INVALID_HEAD, READ + OVER),
     "401": ([ReceiveRequest(), Send(whole(b"no", status=b"HTTP/1.1 401 No\r\n"))], "AuthenticationRequiredError",
-            "Authentication required", READ + OVER),
+            "Unknown authentication method", READ + OVER),
     "407": ([ReceiveRequest(), Send(whole(b"no", status=b"HTTP/1.1 407 No\r\n"))], "ProxyAuthenticationRequiredError",
             "Proxy authentication required", READ + OVER),
     "101": ([ReceiveRequest(), Send(b"HTTP/1.1 101 Switching\r\n\r\n")], "InvalidResponseHeader", INVALID_HEAD, READ + OVER),

@@ -7,6 +7,7 @@ from support.faults import chunk, head, whole
 
 import qhttp
 from qhttp import QHttp
+from qhttp.byte_array import QByteArray
 
 BIG = 3_000_000
 RECEIVE_MAX = 64 << 10       # of the receive that brings the head
@@ -32,7 +33,7 @@ def test_readall_after_done_gives_the_body_once(fetched, style, size):
     http, body = fetched(style, size)
     assert http.bytesAvailable() == size
     data = http.readAll()
-    assert type(data) is bytes and data == body
+    assert type(data) is QByteArray and data == body
     assert (http.readAll(), http.read(1), http.bytesAvailable()) == (b"", b"", 0)
 
 

@@ -1,0 +1,14 @@
+from qhttp._connection cimport Channel, Connection
+
+
+cdef class ObjectChannel(Channel):
+    cdef object sock
+    cdef object pending             # its pending(), or None
+    cdef object timeout             # its owner's, to be set again; 0: nothing was changed
+    cdef bytearray room             # what its recv_into fills
+    cdef Py_ssize_t held_at, held_end   # room[held_at:held_end] was received and not handed on
+    cdef bint has_ended
+    cdef int error                  # errno, where it has ended because of one
+    cdef bint in_call               # its own code runs
+    cdef object read(self, Connection connection)
+    cdef object end(self, int error)

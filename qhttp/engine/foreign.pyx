@@ -1,0 +1,156 @@
+"""A socket of the user's that only its own methods can be asked: an ssl.SSLSocket, or any object with recv_into, send and
+fileno.
+
+It is called when its descriptor is ready, once for each time, so that one which blocks does not stop the loop. Its code may do
+anything: it fills a buffer of ours that nobody else has, and what it raises is the end of the connection.
+"""
+from libc.errno cimport ECONNRESET, EIO, EPIPE
+from libc.string cimport memcpy
+
+from qhttp._connection cimport Channel, Connection, adopt_descriptor
+from qhttp._core cimport Loop
+
+from os import close as close_descriptor, dup as duplicate
+
+cdef enum:
+    SLICE = 256 << 10       # bytes given to one send
+    ROOM = 64 << 10         # for one recv_into
+
+cdef tuple NOT_NOW = ("SSLWantReadError", "SSLWantWriteError")      # by name: ssl need not be imported
+
+
+cdef bint means_not_now(error):
+    return isinstance(error, (BlockingIOError, InterruptedError)) or type(error).__name__ in NOT_NOW
+
+
+cdef class ObjectChannel(Channel):
+    def __init__(self, sock):
+        self.sock, self.room = sock, bytearray(ROOM)
+        self.pending = getattr(sock, "pending", None)
+        self.timeout = 0
+
+    # -- receiving
+    cdef object read(self, Connection connection):
+        """Asks the socket once; what it gives is held then."""
+        self.in_call = True
+        try:
+            n = self.sock.recv_into(memoryview(self.room))
+            if n is not None and not (isinstance(n, int) and 0 <= n <= ROOM):
+                raise OSError(EIO, "recv_into gave no number of bytes")
+        except Exception as error:
+            if not means_not_now(error):
+                self.end(getattr(error, "errno", None) or ECONNRESET)
+            return
+        finally:
+            self.in_call = False
+        if n == 0:
+            self.end(0)
+        elif n is not None:
+            self.held_at, self.held_end = 0, n
+
+    cdef object end(self, int error):
+        self.has_ended, self.error = True, error
+
+    cdef object receive(self, Connection connection):
+        cdef size_t length = 0, n
+        cdef char *room = NULL
+        if self.in_call:                # it turns the loop itself
+            return
+        if self.held_at == self.held_end and not self.has_ended:
+            self.read(connection)
+            if connection.channel is not self:
+                return                  # closed meanwhile
+        n = self.held_end - self.held_at
+        if not connection.find_room(&room, &length):
+            connection.call_again(not connection.is_idle())     # in between: when its watcher has decided
+            if connection.is_idle() and (n or self.has_ended):  # whatever comes there is its end
+                connection.end_of_stream(0)
+            return
+        n = min(n, length)
+        if n > 0:
+            memcpy(room, <char *>self.room + self.held_at, n)
+            self.held_at += n
+        if n > 0 or (length == 0 and self.held_at < self.held_end):
+            connection.took(n)
+        elif self.has_ended:
+            connection.end_of_stream(self.error)
+        connection.call_again(n > 0 and (self.held_at < self.held_end or self.has_ended
+                                         or (self.pending is not None and self.pending() > 0)))
+
+    # -- sending
+    cdef object send(self, Connection connection, bytes piece, bint check):
+        if self.has_ended or (check and self.held_at < self.held_end):
+            connection.tell_stale()
+            return
+        if self.plain is None:
+            self.plain, self.plain_at = piece, 0
+        else:
+            self.plain, self.plain_at = self.plain[self.plain_at:] + piece, 0
+        connection.want_room(True)
+
+    cdef object on_writable(self, Connection connection):
+        cdef bytes plain = self.plain
+        if self.in_call:
+            return
+        if plain is None:
+            connection.want_room(False)
+            return
+        self.in_call = True
+        try:
+            n = self.sock.send(memoryview(plain)[self.plain_at:self.plain_at + SLICE])
+            if not isinstance(n, int) or not 0 <= n <= min(SLICE, len(plain) - self.plain_at):
+                raise OSError(EIO, "send gave no number of bytes")
+        except Exception as error:
+            if means_not_now(error):
+                return
+            n = None
+            self.end(getattr(error, "errno", None) or EPIPE)
+        finally:
+            self.in_call = False
+        if connection.channel is not self or self.plain is not plain:
+            return                      # closed, or not to be sent any more
+        if n is None:
+            self.plain = None
+            connection.want_room(False)
+            connection.end_of_stream(self.error)
+            return
+        self.plain_at += n
+        if self.plain_at == len(plain):
+            self.plain = None
+            connection.want_room(False)
+        connection.note_sent(n)
+
+    cdef object closing(self, Connection connection):
+        if self.timeout != 0:
+            try:
+                self.sock.settimeout(self.timeout)
+            except Exception:
+                pass                    # closed by its owner
+
+
+# ------------------------------------------------------------------------------------------ taking them in
+def adopt_descriptor_of(Loop loop, sock, key):
+    """A Connection over a connected socket.socket, by its descriptor: as fast as one of ours."""
+    return adopt(loop, sock, key)
+
+
+def adopt_object(Loop loop, sock, key):
+    """A Connection over any other connected socket, by its methods; it does not block from now on, if it can be told so."""
+    cdef ObjectChannel channel = ObjectChannel(sock)
+    cdef Connection connection = adopt(loop, sock, key)
+    if hasattr(sock, "gettimeout"):
+        channel.timeout = sock.gettimeout()
+        sock.setblocking(False)
+    connection.set_channel(channel)
+    return connection
+
+
+cdef Connection adopt(Loop loop, sock, key):
+    cdef Connection connection = Connection(key)
+    cdef int fd = duplicate(sock.fileno())
+    try:
+        adopt_descriptor(loop, connection, fd, True)
+    except BaseException:
+        close_descriptor(fd)
+        raise
+    return connection

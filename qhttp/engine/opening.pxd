@@ -1,0 +1,21 @@
+from qhttp._connection cimport Connection, Watcher
+from qhttp._core cimport Loop, qh_status
+from qhttp.engine.time_limits cimport Options
+
+
+cdef class Opening(Watcher):
+    cdef readonly Loop loop
+    cdef readonly object route
+    cdef Options options
+    cdef object listener        # None once it is over
+    cdef object connector       # what is under way ...
+    cdef object tunnel
+    cdef Connection connection  # ... or the connection that is being made ready
+    cdef object verdict         # why the server's certificate was refused; None: it was not
+    cdef bint was_lost          # the connection ended while the user was asked
+    cpdef cancel(self)
+    cpdef go(self)
+    cdef object fail(self, error)
+    cdef object shake(self, Connection connection, bytes received)
+    cdef object ask(self, Connection connection)
+    cpdef hand_over(self, Connection connection)

@@ -1,0 +1,240 @@
+"""From a route to a connection that HTTP can be spoken on: look-up, connect, tunnel, TLS; or a socket of the user's.
+
+    look-up -> connect -> [SOCKS | CONNECT] -> [TLS] -> listener.opened(connection)
+       ^                                         |
+       +------ once more, unverified ------------+  its certificate was refused and somebody wants to be asked
+
+A certificate that was refused ends a connection in ssl for good. So a second one is made that does not verify; its certificate
+and the verdict on the first are shown, and only if the answer is yes, that very connection is handed over. Nothing was sent on
+either of them by then.
+"""
+from libc.errno cimport ECONNREFUSED, ECONNRESET, EPIPE, ETIMEDOUT
+
+from qhttp._connection cimport Connection, Watcher
+from qhttp._core cimport Loop, qh_status
+from qhttp.engine.time_limits cimport Options
+
+from os import strerror
+
+from qhttp.engine.connect import Connector
+from qhttp.engine.resolver import literal_address, resolver
+from qhttp.engine.route import CONNECT, SOCKS
+from qhttp.errors import ConnectError, HostNotFound, NetworkError, QHttpError
+
+
+cdef class Opening(Watcher):
+    """Tells its listener:
+
+    looking_up(), connecting(), shaking()   how far it is; False: it is not wanted any more
+    opened(connection)                      the end
+    not_opened(error)                       the end: a QHttpError
+    dropped()                               the end: the connection stood, and was gone before we looked
+    wants_ssl_errors(), asked(error, der)   whether somebody wants to judge a certificate that ssl refused; the judgement
+    proxy_challenged(block), proxy_login()  what an exchange's observer is asked
+    """
+
+    def __init__(self, Loop loop, route, Options options, listener):
+        self.loop, self.route, self.options, self.listener = loop, route, options, listener
+
+    def start(self):
+        if self.route.socket is not None:
+            self.route.socket.open(self)
+        elif self.route.proxy is not None and self.route.proxy.kind == CONNECT:
+            from qhttp.engine.tunnel import Tunnel
+            self.tunnel = Tunnel(self.loop, self.route, self.options, self)
+            self.tunnel.start()
+        else:
+            self.go()
+
+    @property
+    def is_quiet(self):
+        """Whether this is the second time: all of it was told already."""
+        return self.verdict is not None
+
+    # -- look-up and connect
+    cpdef go(self):
+        peer = self.route.proxy or self.route
+        addresses = literal_address(peer.host, peer.port)
+        if addresses is not None:
+            self.connect_to(addresses)
+        elif not peer.host:
+            if self.connecting():
+                self.loop.call_soon(self.not_found)
+        elif self.looking_up():
+            resolver.lookup(self.loop, peer.host, peer.port, self.looked_up)
+
+    def looking_up(self):
+        return self.is_quiet or (self.listener.looking_up() and self.listener is not None)
+
+    def connecting(self):
+        return self.is_quiet or (self.listener.connecting() and self.listener is not None)
+
+    def looked_up(self, addresses, error):
+        if self.listener is None:
+            return
+        if not addresses:
+            self.not_found()
+        else:
+            self.connect_to(addresses)
+
+    def not_found(self):
+        if self.listener is not None:
+            self.fail(HostNotFound(f"Host {(self.route.proxy or self.route).host} not found"))
+
+    def connect_to(self, addresses):
+        """Goes on with addresses, [(family, sockaddr)], that are known."""
+        if self.connecting():
+            given = self.route.socket.sock if self.route.socket is not None else None
+            self.connector = Connector(self.loop, self.route.key, addresses, self.connected, given)
+
+    def connected(self, Connection connection, int error):
+        self.connector = None
+        if connection is None:
+            self.not_connected(error)
+        elif self.route.proxy is not None and self.route.proxy.kind == SOCKS:
+            self.pass_socks(connection)
+        else:
+            self.passed(connection, b"")
+
+    def not_connected(self, int error):
+        """No connection: errno tells why."""
+        listener = self.listener
+        if error == ECONNRESET or error == EPIPE:
+            self.cancel()
+            listener.dropped()
+        elif error == ECONNREFUSED or error == ETIMEDOUT:
+            self.fail(ConnectError("Connection refused (or timed out)"))
+        else:
+            self.fail(NetworkError(f"HTTP request failed: {strerror(error)}"))
+
+    # -- through a proxy
+    def pass_socks(self, Connection connection):
+        from qhttp.engine.socks import SocksChannel
+        self.connection, connection.watcher = connection, self
+        try:
+            channel = SocksChannel(self.route.host, self.route.port, self)
+        except QHttpError as error:
+            self.fail(error)
+        else:
+            channel.start(connection)
+
+    def proxy_login(self):
+        return self.listener.proxy_login()
+
+    def proxy_challenged(self, block):
+        return self.listener.proxy_challenged(block)
+
+    def tunnelled(self, Connection connection, bytes received=b""):
+        """The proxy passes on what we send; `received` came behind its answer."""
+        if self.listener is None:
+            connection.close()
+        else:
+            self.passed(connection, received)
+
+    def refused(self, Connection connection, error):
+        """The proxy does not."""
+        if self.listener is not None:
+            self.fail(error)
+
+    # -- TLS
+    def passed(self, Connection connection, bytes received):
+        """The connection reaches the server."""
+        self.connection, connection.watcher = connection, self
+        connection.key = self.route.key     # not the proxy's
+        if self.route.tls is None:
+            self.hand_over(connection)
+        else:
+            self.shake(connection, received)
+
+    cdef object shake(self, Connection connection, bytes received):
+        if not self.is_quiet and not (self.listener.shaking() and self.connection is connection):
+            return
+        from qhttp.engine.tls import TlsChannel         # not before the first https: imports are felt
+        try:
+            channel = TlsChannel(self.route.tls, self.route.host, self.route.port, not self.is_quiet, self)
+        except ValueError as error:     # a host name that ssl does not take
+            self.fail(NetworkError(f"HTTP request failed: {error}"))
+            return
+        channel.start(connection, received)
+
+    def secured(self, Connection connection):
+        """The handshake is done (the channel tells)."""
+        if self.connection is not connection:
+            return
+        if self.verdict is None:
+            self.hand_over(connection)
+        else:
+            self.ask(connection)
+
+    def insecure(self, Connection connection, error):
+        """It failed."""
+        if self.connection is not connection:
+            return
+        connection.close()
+        if self.verdict is None and hasattr(error, "verify_code") and self.listener.wants_ssl_errors():
+            self.verdict, self.connection = error, None
+            if self.route.socket is None:
+                self.start()            # once more, unverified
+            else:                       # the user's own socket cannot be connected again
+                self.listener.asked(error, None)
+                self.refuse_certificate()
+        else:
+            self.fail(NetworkError(f"HTTP request failed: {told(self.verdict or error)}"))
+
+    cdef object ask(self, Connection connection):
+        cdef bint accepted = self.listener.asked(self.verdict, connection.channel.certificate)
+        if self.connection is not connection:
+            return
+        if not accepted:
+            self.refuse_certificate()
+        elif self.was_lost:
+            self.fail(NetworkError("HTTP request failed: the server closed the connection"))
+        else:
+            self.hand_over(connection)
+
+    def refuse_certificate(self):
+        if self.listener is not None:
+            self.fail(NetworkError(f"HTTP request failed: {told(self.verdict)}"))
+
+    # -- the end
+    cpdef hand_over(self, Connection connection):
+        listener, self.listener, self.connection = self.listener, None, None
+        listener.opened(connection)
+
+    cdef object fail(self, error):
+        listener = self.listener
+        self.cancel()
+        if listener is not None:
+            listener.not_opened(error)
+
+    cpdef cancel(self):
+        """Closes what is under way; the listener hears no more."""
+        self.listener = None
+        for step in (self.connector, self.tunnel):
+            if step is not None:
+                step.cancel()
+        if self.connection is not None:
+            self.connection.close()
+        self.connector = self.tunnel = self.connection = None
+
+    cdef object on_stale(self, Connection connection):
+        self.was_lost = True
+
+    cdef object on_failed(self, Connection connection, qh_status status, int error):
+        if self.listener is not None:
+            self.fail(NetworkError(f"HTTP request failed: {strerror(error)}"))
+
+    cdef object on_broken(self, Connection connection, object error):
+        if self.listener is not None:
+            self.fail(QHttpError(f"the request was broken off by {type(error).__name__}"))
+
+
+def told(error):
+    """What is wrong with a TLS connection, in ssl's words without its own file names."""
+    message = getattr(error, "verify_message", None)
+    if message:
+        return f"the server's certificate was refused: {message}"
+    reason = getattr(error, "reason", None)
+    if isinstance(reason, str):
+        return f"TLS: {reason.replace('_', ' ').lower()}"
+    return f"TLS: {error.strerror if isinstance(error, OSError) and error.strerror else error}"

@@ -1,0 +1,23 @@
+from qhttp._connection cimport Channel, Connection
+
+
+cdef class TlsChannel(Channel):
+    cdef object incoming, outgoing      # ssl.MemoryBIO: records received, records to send
+    cdef object tls                     # ssl.SSLObject
+    cdef object configuration           # TlsConfiguration
+    cdef object asker                   # is told how the handshake ends; None once it has been
+    cdef str host
+    cdef int port
+    cdef readonly bint is_verified      # the server has proved who it is
+    cdef bint is_kept                   # its session, for the next connection
+    cdef Py_ssize_t n_flying            # plain bytes whose records the loop is sending
+    cdef bint has_ended                 # nothing more will be received
+    cdef int error                      # errno, where that was because of one
+    cpdef start(self, Connection connection, bytes received)
+    cdef object shake(self, Connection connection)
+    cdef object pump(self, Connection connection)
+    cdef object look_idle(self, Connection connection)
+    cdef bint is_silent(self, Connection connection) except -1
+    cdef bint fill(self, Connection connection) except -1
+    cdef Py_ssize_t decrypt(self, char *room, size_t length) except? -9
+    cdef object flush_at_once(self, Connection connection)

@@ -1,0 +1,215 @@
+"""TLS by the standard library's ssl, through memory: the loop's socket carries the records, and what is in them goes the way
+of all other bytes, decrypted straight to where it stays.
+
+A stream that ends without close_notify is broken off (RFC 8446 section 6.1), and so is a body that only the end of the stream
+delimits. Where the server has not proved who it is, its close_notify proves nothing either, and the end is taken as it comes.
+"""
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.buffer cimport PyBUF_READ, PyBUF_WRITE
+from cpython.memoryview cimport PyMemoryView_FromMemory
+from libc.errno cimport EAGAIN, ECONNRESET, EINTR, EPIPE, errno
+
+from qhttp._connection cimport Channel, Connection
+
+import ssl
+
+cdef extern from "<sys/socket.h>" nogil:
+    int MSG_DONTWAIT, MSG_NOSIGNAL
+    Py_ssize_t recv(int fd, void *room, size_t length, int flags)
+    Py_ssize_t send(int fd, const void *data, size_t length, int flags)
+
+cdef enum:
+    RECEIVE_MAX = 64 << 10      # of records at once: more only fills what OpenSSL keeps for each connection
+    SLICE = 256 << 10           # of plain bytes encrypted at once
+    WANTS_MORE = -1             # decrypt: the next record is not whole yet
+    ENDED = -2
+
+cdef object WantRead = ssl.SSLWantReadError
+cdef object EndOfFile = ssl.SSLEOFError
+
+
+cdef class TlsChannel(Channel):
+    """A connection's TLS. `asker` is told `secured(connection)`, or `insecure(connection, error)` with an OSError of ssl's; with
+    `is_verified` False the server's certificate is not looked at."""
+
+    def __init__(self, configuration, str host, int port, bint is_verified, asker):
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = configuration.wrap(self.incoming, self.outgoing, host, port, is_verified)
+        self.configuration, self.host, self.port, self.asker = configuration, host, port, asker
+        self.is_verified = is_verified and configuration.is_verifying
+
+    @property
+    def certificate(self):
+        """The server's certificate in DER, or None: bytes."""
+        return self.tls.getpeercert(True)
+
+    cpdef start(self, Connection connection, bytes received):
+        """Begins the handshake; `received` are bytes that have come already."""
+        connection.set_channel(self)
+        if received:
+            self.incoming.write(received)
+        self.shake(connection)
+
+    cdef object shake(self, Connection connection):
+        asker = self.asker
+        while True:
+            try:
+                self.tls.do_handshake()
+                break
+            except WantRead:
+                self.pump(connection)
+                if not self.fill(connection):
+                    return
+            except (OSError, ValueError) as error:      # ValueError: a certificate that Python cannot read
+                self.asker = None
+                self.flush_at_once(connection)
+                if self.error:
+                    error = OSError(self.error, "the connection was broken off")
+                asker.insecure(connection, error)
+                return
+        self.asker = None
+        self.pump(connection)
+        asker.secured(connection)
+
+    # -- receiving
+    cdef bint fill(self, Connection connection) except -1:
+        """Takes what the socket has; False: nothing now. After the end, decrypt tells."""
+        cdef char[RECEIVE_MAX] room
+        cdef Py_ssize_t n
+        cdef int number
+        if self.has_ended:
+            return False
+        with nogil:
+            n = recv(connection.c.fd, room, RECEIVE_MAX, MSG_DONTWAIT)
+            while n < 0 and errno == EINTR:
+                n = recv(connection.c.fd, room, RECEIVE_MAX, MSG_DONTWAIT)
+            number = errno
+        if n > 0:
+            self.incoming.write(PyMemoryView_FromMemory(room, n, PyBUF_READ))
+            return True
+        if n < 0 and number == EAGAIN:
+            return False
+        self.error = number if n < 0 else 0
+        self.has_ended = True
+        self.incoming.write_eof()
+        return True
+
+    cdef Py_ssize_t decrypt(self, char *room, size_t length) except? -9:
+        """Bytes into `room`: how many, or WANTS_MORE, or ENDED (then `error` is 0 where the end was announced)."""
+        cdef Py_ssize_t n
+        if self.incoming.pending == 0 and not self.has_ended and self.tls.pending() == 0:
+            return WANTS_MORE           # saves ssl an exception
+        try:
+            n = self.tls.read(length, PyMemoryView_FromMemory(room, length, PyBUF_WRITE))
+        except WantRead:
+            return WANTS_MORE
+        except EndOfFile:
+            if self.is_verified and not self.error:
+                self.error = ECONNRESET         # no close_notify
+            n = 0
+        except OSError:
+            self.error = self.error or ECONNRESET
+            n = 0
+        if n == 0:
+            self.has_ended = True
+            return ENDED
+        return n
+
+    cdef object receive(self, Connection connection):
+        cdef size_t length = 0, got = 0
+        cdef Py_ssize_t n = 0
+        cdef char *room = NULL
+        cdef bint is_head
+        if self.asker is not None:
+            self.shake(connection)
+            return
+        if not connection.find_room(&room, &length):
+            if connection.is_idle():
+                self.look_idle(connection)
+            else:
+                connection.call_again(True)     # when its watcher has decided what comes next
+            return
+        is_head = connection.is_in_head()
+        while got < length:
+            n = self.decrypt(room + got, length - got)
+            if n > 0:
+                got += n
+            elif n == ENDED or (is_head and got > 0) or not self.fill(connection):
+                break
+        if got > 0 or length == 0:
+            connection.took(got)
+        elif n == ENDED:
+            connection.end_of_stream(self.error)
+        connection.call_again(got > 0 and (n == ENDED or (n > 0 and (self.tls.pending() > 0 or self.incoming.pending > 0))))
+        self.pump(connection)           # an answer of TLS's own, to a new key or the like
+
+    cdef object look_idle(self, Connection connection):
+        """An idle connection is readable: a new session ticket is all that may come."""
+        connection.call_again(False)
+        if not self.is_silent(connection):
+            connection.end_of_stream(0)
+
+    cdef bint is_silent(self, Connection connection) except -1:
+        cdef char byte
+        while self.decrypt(&byte, 1) == WANTS_MORE:
+            if not self.fill(connection):
+                self.pump(connection)
+                return True
+        return False
+
+    # -- sending
+    cdef object send(self, Connection connection, bytes piece, bint check):
+        if check and not self.is_silent(connection):
+            connection.tell_stale()
+            return
+        if self.plain is None:
+            self.plain, self.plain_at = piece, 0
+        else:
+            self.plain, self.plain_at = self.plain[self.plain_at:] + piece, 0
+        self.pump(connection)
+
+    cdef object pump(self, Connection connection):
+        """Gives the loop records to send, if it has sent those before."""
+        if connection.c.out_left or connection.c.fd < 0 or connection.channel is not self:
+            return
+        if self.n_flying == 0 and self.plain is not None and self.asker is None:
+            self.n_flying = min(len(self.plain) - self.plain_at, <Py_ssize_t>SLICE)
+            view = memoryview(self.plain)[self.plain_at:self.plain_at + self.n_flying]
+            try:
+                while view:
+                    view = view[self.tls.write(view):]
+            except OSError:             # the other side has said good-bye
+                self.plain, self.n_flying = None, 0
+                connection.end_of_stream(EPIPE)
+        if self.outgoing.pending:
+            connection.send_raw(self.outgoing.read())
+
+    cdef object on_sent(self, Connection connection):
+        cdef size_t n = self.n_flying
+        self.n_flying = 0
+        if self.plain is not None:
+            self.plain_at += n
+            if self.plain_at == len(self.plain):
+                self.plain = None
+            connection.note_sent(n)
+        self.pump(connection)
+
+    # -- the end
+    cdef object rested(self, Connection connection):
+        if self.is_verified and not self.is_kept:
+            self.is_kept = True
+            self.configuration.keep_session(self.host, self.port, self.tls.session)
+
+    cdef object closing(self, Connection connection):
+        """Says good-bye (RFC 8446 section 6.1), as far as the socket takes it at once."""
+        if self.asker is None and not self.has_ended and connection.c.out_left == 0:
+            try:
+                self.tls.unwrap()
+            except (OSError, ValueError):
+                pass                    # it waits for the other side's, which nobody needs
+            self.flush_at_once(connection)
+
+    cdef object flush_at_once(self, Connection connection):
+        cdef bytes out = self.outgoing.read()
+        if out:
+            send(connection.c.fd, PyBytes_AS_STRING(out), PyBytes_GET_SIZE(out), MSG_DONTWAIT | MSG_NOSIGNAL)

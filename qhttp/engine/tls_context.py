@@ -1,0 +1,102 @@
+"""What a TLS connection is made from: one context per configuration and process, and the sessions to resume.
+
+Trust is the context's: the system's certificates unless the user brings an ssl.SSLContext. A context for the connection whose
+certificate the user is asked about is made apart, so that nothing of the user's own is ever less strict for a moment.
+"""
+import ssl
+from _thread import allocate_lock
+from weakref import WeakKeyDictionary
+
+MAX_SESSIONS = 256      # of one configuration; the oldest goes first
+
+
+def default_context():
+    """Verifies against the system's certificates, TLS 1.2 or newer (RFC 9325 section 3.1.1)."""
+    paths = ssl.get_default_verify_paths()
+    is_known = paths.cafile is not None or paths.capath is not None
+    context = ssl.create_default_context() if is_known else _context_of_truststore()
+    _harden(context)
+    return context
+
+
+def _context_of_truststore():
+    """This Python's OpenSSL does not know where the system keeps its certificates; truststore does, where it is installed."""
+    try:
+        import truststore
+    except ImportError:
+        return ssl.create_default_context()
+    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _harden(context):
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    context.set_alpn_protocols(["http/1.1"])
+
+
+class TlsConfiguration:
+    """A context with what belongs to it. Connections of different configurations are never used for one another."""
+
+    __slots__ = ("__weakref__", "_unverified", "context", "max_sessions", "sessions")
+
+    def __init__(self, context):
+        self.context, self.sessions, self.max_sessions, self._unverified = context, {}, MAX_SESSIONS, None
+
+    @property
+    def is_verifying(self):
+        """Whether a server has to prove who it is."""
+        return self.context.verify_mode == ssl.CERT_REQUIRED
+
+    def wrap(self, incoming, outgoing, host, port, verified):
+        """An ssl.SSLObject for a connection to that server (RFC 6066 section 3: the name without its final dot, no address)."""
+        name = host.removesuffix(".").partition("%")[0]
+        if verified:
+            session = self.sessions.get((host, port))
+            return self.context.wrap_bio(incoming, outgoing, server_hostname=name, session=session)
+        return self._context_without_verification().wrap_bio(incoming, outgoing, server_hostname=name)
+
+    def keep_session(self, host, port, session):
+        """Remembers a session of a connection whose server was verified, for the next one to it (RFC 8446 section 2.2)."""
+        if session is None:
+            return
+        self.sessions.pop((host, port), None)
+        self.sessions[host, port] = session
+        while len(self.sessions) > self.max_sessions:
+            del self.sessions[next(iter(self.sessions))]
+
+    def _context_without_verification(self):
+        """For the connection that the user is asked about: without a certificate of the client's own, without its sessions."""
+        if self._unverified is None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            _harden(context)
+            context.minimum_version = max(context.minimum_version, self.context.minimum_version)
+            self._unverified = context
+        return self._unverified
+
+
+_lock = allocate_lock()
+_configurations: WeakKeyDictionary = WeakKeyDictionary()       # context -> TlsConfiguration: one, however many objects use it
+_default = None
+
+
+def default_configuration():
+    """The process's own; made when first asked for."""
+    global _default
+    with _lock:
+        if _default is None:
+            _default = TlsConfiguration(default_context())
+        return _default
+
+
+def configuration_of(context):
+    """The one for an ssl.SSLContext of the user's. Raises TypeError, and ValueError for a server's context."""
+    if not isinstance(context, ssl.SSLContext):
+        raise TypeError(f"context must be an ssl.SSLContext, not {type(context).__name__}")
+    if context.protocol == ssl.PROTOCOL_TLS_SERVER:
+        raise ValueError("context is for servers: make it with ssl.create_default_context()")
+    with _lock:
+        if context not in _configurations:
+            _configurations[context] = TlsConfiguration(context)
+        return _configurations[context]

@@ -1,0 +1,158 @@
+"""What a QHttp has beyond a plain server: users, proxies, TLS, a socket of one's own. Made when the first of them is needed.
+
+It turns settings into routes and challenges into credentials or questions. Credentials are bound to the one they were given
+for: those of setUser to the first server asked after it, those of setProxy to that proxy.
+"""
+from __future__ import annotations
+
+from qhttp._core import describe_head
+from qhttp.arguments import checked_host
+from qhttp.engine.authentication import AGAIN, UNKNOWN, Parties
+from qhttp.engine.route import CACHING, CONNECT, SOCKS, Proxy, Route
+from qhttp.errors import AuthenticationRequired, ProxyAuthenticationRequired, RequestError
+from qhttp.network_proxy import QNetworkProxy
+
+DIRECT = (QNetworkProxy.DefaultProxy, QNetworkProxy.NoProxy, QNetworkProxy.FtpCachingProxy)
+
+
+class Wiring:
+    """proxy: a QNetworkProxy, for routes made from now on."""
+
+    __slots__ = ("_origins", "_proxies", "_socket", "_tls", "proxy")
+
+    def __init__(self):
+        self._origins, self._proxies = Parties(), Parties()
+        self._socket = self._tls = None
+        self.proxy = QNetworkProxy()
+
+    # -- settings
+    def set_user(self, user, password):
+        """For the server that is asked next. True: connections may be authenticated as somebody else."""
+        self._origins.bind(user, password)
+        return any(party.scheme is not None and party.scheme.is_per_connection for party in self._origins)
+
+    def set_socket(self, sock):
+        """A socket of the user's for all connections from now on; None: one of ours for each."""
+        if sock is None:
+            self._socket = None
+            return
+        from qhttp.engine.user_socket import UserSocket  # not before one is given: imports are felt
+        self._socket = UserSocket(sock)
+
+    def set_tls(self, context):
+        """An ssl.SSLContext for connections made from now on; None: the default one."""
+        from qhttp.engine.tls_context import configuration_of
+        self._tls = None if context is None else configuration_of(context)
+
+    # -- routes
+    def route(self, host, port, is_https):
+        """The Route to a server, through the proxy that was set last. Raises RequestError where there is none."""
+        return Route(host, port, self._tls_configuration() if is_https else None,
+                     None if self._socket is not None else self._proxy_for(is_https), self._socket)
+
+    def _tls_configuration(self):
+        if self._tls is None:
+            from qhttp.engine.tls_context import default_configuration
+            self._tls = default_configuration()
+        return self._tls
+
+    def _proxy_for(self, is_https):
+        proxy = self.proxy
+        if proxy.type() == QNetworkProxy.DefaultProxy:
+            proxy = QNetworkProxy.applicationProxy()
+        if proxy.type() in DIRECT or not proxy.hostName():
+            return None
+        if proxy.type() == QNetworkProxy.Socks5Proxy:
+            kind = SOCKS
+        elif not is_https:
+            kind = CACHING
+        elif proxy.type() == QNetworkProxy.HttpProxy:
+            kind = CONNECT
+        else:
+            raise RequestError("HTTP request failed: a caching proxy cannot pass on https: use QNetworkProxy.HttpProxy")
+        host, port = checked_host(proxy.hostName()), proxy.port()
+        # A party for each way of using it: its challenges to CONNECT are not those to a GET.
+        party = self._proxies.for_origin((kind, host, port))
+        if proxy.user():
+            party.set_credentials(proxy.user(), proxy.password())
+        return Proxy(kind, host, port, party)
+
+    # -- credentials
+    def credentials(self, route, head, is_fresh):
+        """Fields to add to a request, or None. `is_fresh`: nothing was sent on its connection before."""
+        origin = self._origins.for_origin(route.origin)
+        proxy = route.proxy.party if route.is_fetched else None
+        if is_fresh:
+            self.connection_lost(route)
+        if origin.scheme is None and (proxy is None or proxy.scheme is None):
+            return None
+        method, target, _ = head.split(b" ", 2)
+        fields = []
+        for name, party in ((b"Proxy-Authorization", proxy), (b"Authorization", origin)):
+            value = party.value(method.decode(), target.decode()) if party is not None else None
+            if value is not None:
+                fields.append((name, value.encode("latin-1")))
+        return fields or None
+
+    def connection_lost(self, route):
+        """The next request goes out on another connection."""
+        self._origins.for_origin(route.origin).connection_changed()
+        if route.is_fetched:
+            route.proxy.party.connection_changed()
+
+    def accepted(self, route, block):
+        """An answer that is no challenge came."""
+        for party, name in ((self._origins.for_origin(route.origin), "authentication-info"),
+                            (route.proxy.party if route.is_fetched else None, "proxy-authentication-info")):
+            if party is not None and party.scheme is not None:
+                party.accepted(", ".join(values_of(block, name)))
+
+    def challenged(self, queue, route, block, status):
+        """A 401 or 407 came: True to ask again, with what `credentials` then gives; else the error it is."""
+        if status == 401:
+            failure, field, party = AuthenticationRequired, "www-authenticate", self._origins.for_origin(route.origin)
+        else:
+            failure, field = ProxyAuthenticationRequired, "proxy-authenticate"
+            if route.proxy is None:
+                return failure("Proxy authentication required")     # of whom? No proxy was set
+            party = route.proxy.party
+            if route.is_fetched:
+                self._origins.for_origin(route.origin).connection_changed()
+        verdict = party.challenged(values_of(block, field))
+        if verdict == AGAIN:
+            return True
+        if verdict == UNKNOWN:
+            return failure("Unknown authentication method")
+        if status == 401:
+            user, password = self._ask(party, queue._ask_for_user)
+        else:
+            user, password = self._ask_for_proxy(queue, route)
+        if party.answered(user, password):
+            return True
+        text = "Authentication required" if status == 401 else "Proxy authentication required"
+        return failure(f"{text}: {party.problem}" if party.problem else text)
+
+    def proxy_login(self, queue, route):
+        """(user, password) for a SOCKS5 proxy that wants one, or None."""
+        party = route.proxy.party
+        if not party.user:
+            party.set_credentials(*self._ask_for_proxy(queue, route))
+        return (party.user, party.password) if party.user else None
+
+    def _ask_for_proxy(self, queue, route):
+        kinds = {CACHING: QNetworkProxy.HttpCachingProxy, CONNECT: QNetworkProxy.HttpProxy, SOCKS: QNetworkProxy.Socks5Proxy}
+        proxy, party = route.proxy, route.proxy.party
+        shown = QNetworkProxy(kinds[proxy.kind], proxy.host, proxy.port, party.user, party.password)
+        return self._ask(party, lambda authenticator: queue._ask_for_proxy_user(shown, authenticator))
+
+    @staticmethod
+    def _ask(party, emit):
+        from qhttp.authenticator import QAuthenticator
+        authenticator = QAuthenticator(party.realm, party.user, party.password, {"realm": party.realm})
+        emit(authenticator)
+        return authenticator.user(), authenticator.password()
+
+
+def values_of(block, name):
+    """The values of all fields of that name in a head."""
+    return [value for field, value in describe_head(block)[4] if field.lower() == name]
