@@ -65,11 +65,8 @@ def test_chunked_body(benchmark: BenchmarkFixture, fetch: Fetch, server_port: in
     assert benchmark(fetch, job) == 1
 
 
-NOT_YET = pytest.mark.xfail(raises=(AttributeError, NotImplementedError), reason="https is not part of this version of qhttp")
-
-
 @pytest.mark.benchmark(group="one body of 16 MiB over TLS 1.3, dropped")
-@pytest.mark.parametrize("name", [pytest.param("qhttp_tls_read_all", marks=NOT_YET), "urllib3_threads"])
+@pytest.mark.parametrize("name", ["qhttp_tls_read_all", "urllib3_threads"])
 def test_big_body_over_tls(benchmark: BenchmarkFixture, name: str, tls_job: Job) -> None:
     contender = importlib.import_module(f"bench.contenders.{name}")
     assert benchmark(contender.stream, tls_job) == tls_job.body_len

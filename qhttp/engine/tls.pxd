@@ -3,7 +3,7 @@ from qhttp._connection cimport Channel, Connection
 
 cdef class TlsChannel(Channel):
     cdef object incoming, outgoing      # ssl.MemoryBIO: records received, records to send
-    cdef object tls                     # ssl.SSLObject
+    cdef object tls, read               # ssl.SSLObject, and its read
     cdef object configuration           # TlsConfiguration
     cdef object asker                   # is told how the handshake ends; None once it has been
     cdef str host
@@ -11,6 +11,11 @@ cdef class TlsChannel(Channel):
     cdef readonly bint is_verified      # the server has proved who it is
     cdef bint is_kept                   # its session, for the next connection
     cdef Py_ssize_t n_flying            # plain bytes whose records the loop is sending
+    cdef unsigned char[5] header        # of the record that is on its way (RFC 8446 section 5.1)
+    cdef int header_len                 # bytes of it that have come
+    cdef int record_left                # bytes of the record that have not
+    cdef int part_len                   # bytes of it, header included, that have
+    cdef bint is_cut                    # the last record may not be handed out whole
     cdef bint has_ended                 # nothing more will be received
     cdef int error                      # errno, where that was because of one
     cpdef start(self, Connection connection, bytes received)
@@ -18,6 +23,8 @@ cdef class TlsChannel(Channel):
     cdef object pump(self, Connection connection)
     cdef object look_idle(self, Connection connection)
     cdef bint is_silent(self, Connection connection) except -1
+    cdef object take_records(self, char *data, Py_ssize_t n)
+    cdef bint has_record(self) except -1
     cdef bint fill(self, Connection connection) except -1
     cdef Py_ssize_t decrypt(self, char *room, size_t length) except? -9
     cdef object flush_at_once(self, Connection connection)

@@ -35,6 +35,7 @@ cdef class TlsChannel(Channel):
     def __init__(self, configuration, str host, int port, bint is_verified, asker):
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = configuration.wrap(self.incoming, self.outgoing, host, port, is_verified)
+        self.read = self.tls.read
         self.configuration, self.host, self.port, self.asker = configuration, host, port, asker
         self.is_verified = is_verified and configuration.is_verifying
 
@@ -47,7 +48,7 @@ cdef class TlsChannel(Channel):
         """Begins the handshake; `received` are bytes that have come already."""
         connection.set_channel(self)
         if received:
-            self.incoming.write(received)
+            self.take_records(received, len(received))
         self.shake(connection)
 
     cdef object shake(self, Connection connection):
@@ -72,6 +73,31 @@ cdef class TlsChannel(Channel):
         asker.secured(connection)
 
     # -- receiving
+    cdef object take_records(self, char *data, Py_ssize_t n):
+        """Gives records to ssl, and follows where they end: to ask it for one that is not whole is dear."""
+        cdef Py_ssize_t at = 0
+        cdef int step
+        self.incoming.write(PyMemoryView_FromMemory(data, n, PyBUF_READ))
+        while at < n:
+            if self.record_left == 0 and self.header_len < 5:
+                self.header[self.header_len] = data[at]
+                self.header_len += 1
+                self.part_len += 1
+                at += 1
+                if self.header_len == 5:
+                    self.record_left = self.header[3] << 8 | self.header[4]
+            else:
+                step = <int>min(<Py_ssize_t>self.record_left, n - at)
+                self.record_left -= step
+                self.part_len += step
+                at += step
+            if self.header_len == 5 and self.record_left == 0:
+                self.header_len = self.part_len = 0
+
+    cdef bint has_record(self) except -1:
+        """Whether there is something to decrypt, or decrypted and not handed out."""
+        return self.incoming.pending > self.part_len or (self.is_cut and self.tls.pending() > 0)
+
     cdef bint fill(self, Connection connection) except -1:
         """Takes what the socket has; False: nothing now. After the end, decrypt tells."""
         cdef char[RECEIVE_MAX] room
@@ -85,7 +111,7 @@ cdef class TlsChannel(Channel):
                 n = recv(connection.c.fd, room, RECEIVE_MAX, MSG_DONTWAIT)
             number = errno
         if n > 0:
-            self.incoming.write(PyMemoryView_FromMemory(room, n, PyBUF_READ))
+            self.take_records(room, n)
             return True
         if n < 0 and number == EAGAIN:
             return False
@@ -97,10 +123,10 @@ cdef class TlsChannel(Channel):
     cdef Py_ssize_t decrypt(self, char *room, size_t length) except? -9:
         """Bytes into `room`: how many, or WANTS_MORE, or ENDED (then `error` is 0 where the end was announced)."""
         cdef Py_ssize_t n
-        if self.incoming.pending == 0 and not self.has_ended and self.tls.pending() == 0:
-            return WANTS_MORE           # saves ssl an exception
+        if not self.has_record() and not self.has_ended:
+            return WANTS_MORE           # ssl would say so by an exception, which costs as much as a record
         try:
-            n = self.tls.read(length, PyMemoryView_FromMemory(room, length, PyBUF_WRITE))
+            n = self.read(length, PyMemoryView_FromMemory(room, length, PyBUF_WRITE))
         except WantRead:
             return WANTS_MORE
         except EndOfFile:
@@ -113,6 +139,7 @@ cdef class TlsChannel(Channel):
         if n == 0:
             self.has_ended = True
             return ENDED
+        self.is_cut = <size_t>n == length
         return n
 
     cdef object receive(self, Connection connection):
@@ -140,7 +167,7 @@ cdef class TlsChannel(Channel):
             connection.took(got)
         elif n == ENDED:
             connection.end_of_stream(self.error)
-        connection.call_again(got > 0 and (n == ENDED or (n > 0 and (self.tls.pending() > 0 or self.incoming.pending > 0))))
+        connection.call_again(got > 0 and (n == ENDED or (n > 0 and self.has_record())))
         self.pump(connection)           # an answer of TLS's own, to a new key or the like
 
     cdef object look_idle(self, Connection connection):

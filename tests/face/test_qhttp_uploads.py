@@ -17,7 +17,6 @@ from qhttp import QHttp
 
 READ_ERROR = "Error reading from device"
 KINDS = ["post", "request"]
-
 REFUSED = b"HTTP/1.1 413 No\r\n"
 
 
@@ -393,7 +392,8 @@ def test_answer_before_the_body_was_sent_delivered_and_connection_not_used_again
 
 def test_refusal_that_comes_while_the_device_is_asked_nothing_more_sent(make, scripted_server, record, finish):
     gate = threading.Event()
-    server = scripted_server([ReceiveHead(), lambda peer: gate.wait(5), Send(head(b"Content-Length: 4", status=REFUSED) + b"st"),
+    server = scripted_server([ReceiveHead(), lambda peer: gate.wait(5),
+                              Send(head(b"Content-Length: 4", status=REFUSED) + b"st"),
                               lambda peer: peer.server.wait_for(lambda: more), Send(b"op"), HalfClose(), ReceiveBody()])
     http = make(server)
     told, more = record(http), []
