@@ -10,31 +10,33 @@ if TYPE_CHECKING:
 
     from qhttp.authenticator import QAuthenticator as QAuthenticator
     from qhttp.byte_array import QByteArray as QByteArray
+    from qhttp.compat.io_devices import QBuffer as QBuffer
+    from qhttp.compat.io_devices import QFile as QFile
+    from qhttp.compat.io_devices import QIODevice as QIODevice
+    from qhttp.compat.qt_loop import QCoreApplication as QCoreApplication
+    from qhttp.compat.qt_loop import QEventLoop as QEventLoop
+    from qhttp.compat.qt_loop import QTimer as QTimer
+    from qhttp.compat.url import QFileInfo as QFileInfo
+    from qhttp.compat.url import QUrl as QUrl
     from qhttp.headers import QHttpHeader as QHttpHeader
     from qhttp.headers import QHttpRequestHeader as QHttpRequestHeader
     from qhttp.headers import QHttpResponseHeader as QHttpResponseHeader
     from qhttp.http import QHttp as QHttp
-    from qhttp.io_devices import QBuffer as QBuffer
-    from qhttp.io_devices import QFile as QFile
-    from qhttp.io_devices import QIODevice as QIODevice
     from qhttp.network_proxy import QNetworkProxy as QNetworkProxy
     from qhttp.objects import SIGNAL as SIGNAL
     from qhttp.objects import SLOT as SLOT
     from qhttp.objects import QObject as QObject
-    from qhttp.qt_loop import QCoreApplication as QCoreApplication
-    from qhttp.qt_loop import QEventLoop as QEventLoop
-    from qhttp.qt_loop import QTimer as QTimer
     from qhttp.ssl_error import QSslCertificate as QSslCertificate
     from qhttp.ssl_error import QSslError as QSslError
-    from qhttp.url import QFileInfo as QFileInfo
-    from qhttp.url import QUrl as QUrl
 
 _HOMES = {
     "QHttp": "http", "QHttpHeader": "headers", "QHttpRequestHeader": "headers", "QHttpResponseHeader": "headers",
-    "QObject": "objects", "SIGNAL": "objects", "SLOT": "objects", "QByteArray": "byte_array", "QUrl": "url", "QFileInfo": "url",
-    "QIODevice": "io_devices", "QBuffer": "io_devices", "QFile": "io_devices", "QAuthenticator": "authenticator",
+    "QObject": "objects", "SIGNAL": "objects", "SLOT": "objects", "QByteArray": "byte_array",
+    "QUrl": "compat.url", "QFileInfo": "compat.url",
+    "QIODevice": "compat.io_devices", "QBuffer": "compat.io_devices", "QFile": "compat.io_devices",
+    "QAuthenticator": "authenticator",
     "QNetworkProxy": "network_proxy", "QSslError": "ssl_error", "QSslCertificate": "ssl_error",
-    "QCoreApplication": "qt_loop", "QEventLoop": "qt_loop", "QTimer": "qt_loop",
+    "QCoreApplication": "compat.qt_loop", "QEventLoop": "compat.qt_loop", "QTimer": "compat.qt_loop",
 }
 __all__ = list(_HOMES)
 
