@@ -494,7 +494,7 @@ cdef class RequestQueue(Observer):
 
     # -- credentials: a 401 or 407 is never an answer like any other, nobody may take its page for the content
     cdef object credentials(self, Request request, bint is_fresh):
-        if self.wiring is None:
+        if self.wiring is None or not self.wiring.has_parties:
             return None
         return self.wiring.credentials(self.route, request.head, is_fresh)
 
@@ -531,7 +531,7 @@ cdef class RequestQueue(Observer):
 
     cdef object head_received(self, bytes block, int status):
         self.head_block, self.response = block, None
-        if self.wiring is not None:
+        if self.wiring is not None and self.wiring.has_parties:
             self.wiring.accepted(self.route, block)
         if self.responseHeaderReceived.slots is not None:
             self.emit(self.responseHeaderReceived, self.current_response())

@@ -16,19 +16,22 @@ DIRECT = (QNetworkProxy.DefaultProxy, QNetworkProxy.NoProxy, QNetworkProxy.FtpCa
 
 
 class Wiring:
-    """proxy: a QNetworkProxy, for routes made from now on."""
+    """proxy: a QNetworkProxy, for routes made from now on. has_parties: somebody may have to be authenticated; before that, no
+    request needs to ask."""
 
-    __slots__ = ("_origins", "_proxies", "_socket", "_tls", "proxy")
+    __slots__ = ("_origins", "_proxies", "_socket", "_tls", "has_parties", "proxy")
 
     def __init__(self):
         self._origins, self._proxies = Parties(), Parties()
         self._socket = self._tls = None
+        self.has_parties = False
         self.proxy = QNetworkProxy()
 
     # -- settings
     def set_user(self, user, password):
         """For the server that is asked next. True: connections may be authenticated as somebody else."""
         self._origins.bind(user, password)
+        self.has_parties = True
         return any(party.scheme is not None and party.scheme.is_per_connection for party in self._origins)
 
     def set_socket(self, sock):
@@ -72,9 +75,12 @@ class Wiring:
             raise RequestError("HTTP request failed: a caching proxy cannot pass on https: use QNetworkProxy.HttpProxy")
         host, port = checked_host(proxy.hostName()), proxy.port()
         # A party for each way of using it: its challenges to CONNECT are not those to a GET.
-        party = self._proxies.for_origin((kind, host, port))
-        if proxy.user():
+        key = kind, host, port
+        party = self._proxies.for_origin(key)
+        if proxy.user() and (proxy.user(), proxy.password()) != (party.user, party.password):
+            party = self._proxies.renew(key)    # another party: no connection made as somebody else is used for it
             party.set_credentials(proxy.user(), proxy.password())
+            self.has_parties = True
         return Proxy(kind, host, port, party)
 
     # -- credentials
@@ -109,6 +115,7 @@ class Wiring:
 
     def challenged(self, queue, route, block, status):
         """A 401 or 407 came: True to ask again, with what `credentials` then gives; else the error it is."""
+        self.has_parties = True
         if status == 401:
             failure, field, party = AuthenticationRequired, "www-authenticate", self._origins.for_origin(route.origin)
         else:

@@ -188,6 +188,11 @@ class Parties:
         """Keeps credentials for the party that is asked for next, and for no other."""
         self._pending = user or "", password or ""
 
+    def renew(self, key: tuple[str, str, int]) -> Party:
+        """A new party for a key, which knows nothing of the one before."""
+        self._parties.pop(key, None)
+        return self.for_origin(key)
+
     def for_origin(self, key: tuple[str, str, int]) -> Party:
         """The party of a key; pending credentials become its own."""
         party = self._parties.pop(key, None) or Party(key[1])

@@ -136,7 +136,7 @@ cdef class Exchange(Timed):
     cdef object compose(self, bint is_fresh):
         """The head as it is sent on this connection."""
         fields = self.observer.credentials(self.request, is_fresh)
-        if fields is not None or self.n_repeats:
+        if fields is not None or self.head is not self.request.head:
             self.set_head(with_fields(self.request.head, fields or ()))
 
     # -- a connection

@@ -4,6 +4,8 @@ Every call runs the device's own code, which may do anything. What it raises, or
 DeviceError.
 """
 from _io import BufferedReader, FileIO
+from os import close as close_descriptor
+from os import dup as duplicate
 from os import fstat
 from stat import S_ISREG
 
@@ -23,7 +25,7 @@ def _descriptor_of(device):
     """Only of the library's own classes: what a subclass does in its read method must happen."""
     raw = device.raw if type(device) is BufferedReader else device
     if type(raw) is FileIO and S_ISREG(fstat(raw.fileno()).st_mode):
-        return raw.fileno()
+        return duplicate(raw.fileno())      # the file may be closed meanwhile, and its number given to another
     return -1
 
 
@@ -34,18 +36,22 @@ def _rewind(device):
 
 class Source:
     """`length` is in bytes; None where nobody knows, and the pieces are chunks (RFC 9112 section 7.1). `file` is the descriptor
-    of a real file that the system may send from, whatever its class's read() does not do; -1: there is none."""
+    of our own of a real file that the system may send from; -1: there is none."""
 
     __slots__ = ("device", "file", "left", "length")
 
     def __init__(self, device):
-        self.device = device
+        self.device, self.file = device, -1
         try:
             open_device(device, "ReadOnly")
             self.length = self.left = self._find_length()
             self.file = _descriptor_of(device)
         except Exception as error:
             raise DeviceError(f"Error reading from device: {error}") from error
+
+    def __del__(self):
+        if self.file >= 0:
+            close_descriptor(self.file)
 
     def _find_length(self):
         """Its size(), else its seekable end, else None."""
