@@ -44,8 +44,7 @@ cdef class Entry:
     cdef Details details    # None for a plain get or head
     cdef Exchange ahead     # sent, or once sent, before its turn; None as a rule
     cdef uint16_t port      # of setHost
-    cdef bint is_https      # of setHost
-    cdef unsigned char kind
+    cdef unsigned char kind, is_https       # is_https: of setHost
     cdef bint began         # its exchange has begun: the server is settled
     # Whether it may be sent before its turn: nothing happens if it is sent again, and nothing of the user's runs.
     cdef bint may_go_ahead(self)

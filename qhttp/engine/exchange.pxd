@@ -67,6 +67,7 @@ cdef class Exchange(Timed):
     cdef bytes block            # the final head
     cdef bint is_challenge      # it is a 401 or 407: its body is dropped ...
     cdef bint repeats           # ... and the request sent once more
+    cdef bint asking            # the user is asked for credentials: his time does not count
     cdef unsigned int n_repeats # how often it was
     cdef Timer continue_timer   # until when a 100 is waited for; None: it is not
     cdef bint stop_sending      # the answer came first
@@ -94,6 +95,8 @@ cdef class Exchange(Timed):
     cdef object wait_for_continue(self)
     cdef object stop_waiting(self)
     cdef object compose(self, bint is_fresh)
+    cdef object stop_connect_limit(self)
+    cdef object start_connect_limit(self)
     cdef object tell_challenge(self)
     cdef object repeat(self)
     cdef object repeat_anew(self)

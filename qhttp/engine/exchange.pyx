@@ -155,10 +155,9 @@ cdef class Exchange(Timed):
             self.open()
 
     cdef object open(self):
-        if self.options.connect_ms:
-            if self.limits is None:
-                self.limits = TimeLimits(self.loop, self.options, self)
-            self.limits.limit_connect()
+        if self.options.connect_ms and self.limits is None:
+            self.limits = TimeLimits(self.loop, self.options, self)
+        self.start_connect_limit()
         from qhttp.engine.opening import Opening        # not before the first connection: imports are felt
         self.opening = Opening(self.loop, self.route, self.options, self)
         self.opening.start()
@@ -192,19 +191,32 @@ cdef class Exchange(Timed):
         return self.observer.wants_ssl_errors()
 
     def asked(self, error, certificate):
-        if self.limits is not None:
-            self.limits.connected()     # whoever is asked may take his time
+        self.stop_connect_limit()
         return self.observer.ssl_errors(error, certificate) and not self.over
 
     def proxy_challenged(self, block):
-        return self.observer.challenged(block, 407)
+        self.stop_connect_limit()
+        outcome = self.observer.challenged(block, 407)
+        self.start_connect_limit()
+        return outcome
 
     def proxy_login(self):
-        return self.observer.proxy_login()
+        self.stop_connect_limit()
+        login = self.observer.proxy_login()
+        self.start_connect_limit()
+        return login
 
-    cdef object use(self, Connection connection, bint reused):
+    cdef object start_connect_limit(self):
+        if self.limits is not None and not self.over:
+            self.limits.limit_connect()
+
+    cdef object stop_connect_limit(self):
+        """There is a connection; or the user is asked, who may take his time."""
         if self.limits is not None:
             self.limits.connected()
+
+    cdef object use(self, Connection connection, bint reused):
+        self.stop_connect_limit()
         self.connection, connection.watcher = connection, self
         self.compose(not reused)
         self.observer.sending()
@@ -593,9 +605,13 @@ cdef class Exchange(Timed):
     # -- once more, with credentials
     cdef object tell_challenge(self):
         """Asks what is to become of a 401 or 407: the request is sent again, or this was the end of it."""
+        self.asking = True
         outcome = self.observer.challenged(self.block, self.connection.facts.status)
+        self.asking = False
         if self.over:
             return
+        if self.limits is not None:
+            self.limits.watch_traffic()
         if outcome is not True:
             self.fail(outcome)
             return
@@ -692,7 +708,7 @@ cdef class Exchange(Timed):
 
     # -- what the limits of time look at
     cdef bint is_moving(self):
-        return self.connection is not None
+        return self.connection is not None and not self.asking
 
     cdef uint64_t n_moved(self):
         return self.n_sent() + (self.connection.received() if self.head_done else 0)
