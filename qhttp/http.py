@@ -65,7 +65,8 @@ class QHttp(QueueFace, QObject):
 
     requestStarted(id), requestFinished(id, error), done(error), stateChanged(State), responseHeaderReceived(header),
     readyRead(header), dataReadProgress(done, total), dataSendProgress(done, total): body bytes, and bytes of the whole
-    request; total 0 where it is unknown.
+    request; total 0 where it is unknown. Those that ask: authenticationRequired(hostname, port, QAuthenticator),
+    proxyAuthenticationRequired(QNetworkProxy, QAuthenticator), sslErrors([QSslError]).
 
     Signals come while the loop of the thread turns that made the object: `qhttp.run()`, `waitForDone()`, or a foreign
     loop (`qhttp.loop().dispatch()`). An object with requests stays alive until they are done.
