@@ -230,6 +230,7 @@ void qh_conn_visit(qh_loop *loop, qh_conn *conn, int flags)
     if (conn->foreign && conn->phase != QH_PHASE_TAKEN) {
         conn->quiet_turn = loop->n_turns;
         qh_ring_add(loop, conn, QH_EVENT_READABLE);
+        loop->n_owed += QH_EVENTS_OWED;
     } else if (conn->phase == QH_PHASE_HEAD) {
         qh_conn_receive_head(loop, conn);
     } else if (conn->phase == QH_PHASE_BODY) {
