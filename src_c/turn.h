@@ -84,6 +84,7 @@ typedef struct qh_conn {
     bool has_more;          /* foreign: the owner holds bytes that no poller knows of */
     bool wants_room;        /* foreign: the owner waits for a WRITABLE event */
     bool dozing;            /* bytes have come that the owner is not ready for: out of the poll set until it is */
+    bool in_body;           /* a body is being received, though its sink may be full now (TAKEN) */
     bool answer_begun;      /* FIRST_BYTES or HEAD was told for this exchange */
     bool drained;           /* the last receive emptied the socket, in turn `quiet_turn`, at `quiet_ns` */
     uint64_t quiet_turn, quiet_ns;
