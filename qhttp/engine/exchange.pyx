@@ -306,7 +306,7 @@ cdef class Exchange(Timed):
     cdef object rewind(self):
         self.in_source = True
         try:
-            self.request.source.rewind(self.n_retries + self.n_repeats > 0)
+            self.request.source.rewind()
         except DeviceError as error:
             if not self.over:
                 self.fail(error)
