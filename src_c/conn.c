@@ -1,10 +1,13 @@
 /* conn.c: the connection's part of turn.h, but for receiving (receive.c): its way into and out of the loop, what the poller
  * has to know of it, sending, and the visit. */
 #define _GNU_SOURCE
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "turn_internal.h"
@@ -142,13 +145,30 @@ static bool is_silent(int fd)
     return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && qh_would_block();
 }
 
-/* So much at once that the visit is worth it; the position in the file is ours, not the file's. */
+/* So much at once that the visit is worth it; the position in the file is ours, not the file's. sendfile has no MSG_NOSIGNAL:
+ * the SIGPIPE that it raises in this thread is taken back, one that was waiting already is not ours. */
 static ssize_t write_file(qh_conn *conn)
 {
     off_t at = (off_t)conn->file_at;
+    sigset_t pipes, before, waiting;
+    sigemptyset(&pipes);
+    sigaddset(&pipes, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipes, &before);
+    bool was_waiting = sigismember(&before, SIGPIPE) && sigpending(&waiting) == 0 && sigismember(&waiting, SIGPIPE);
     ssize_t n = sendfile(conn->fd, conn->file, &at, conn->file_left < FILE_BUDGET ? (size_t)conn->file_left : FILE_BUDGET);
+    int error = errno;
+    if (n < 0 && error == EPIPE && !was_waiting)
+        (void)sigtimedwait(&pipes, NULL, &(struct timespec){0});
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     conn->file_at = (uint64_t)at;
+    errno = error;
     return n;
+}
+
+/* Whether an errno of sendfile is about the file, not the socket. */
+static bool is_of_file(int error)
+{
+    return error == EIO || error == EINVAL || error == EBADF || error == EOVERFLOW || error == ESPIPE || error == ESTALE;
 }
 
 void qh_conn_flush(qh_loop *loop, qh_conn *conn)
@@ -169,7 +189,7 @@ void qh_conn_flush(qh_loop *loop, qh_conn *conn)
     do
         n = is_file ? write_file(conn) : send(conn->fd, conn->out, conn->out_left, MSG_DONTWAIT | MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
-    if (is_file && (n == 0 || (n < 0 && errno == EIO))) { /* it became shorter, or cannot be read */
+    if (is_file && (n == 0 || (n < 0 && is_of_file(errno)))) { /* it became shorter, or cannot be read */
         conn->file_left = 0;
         qh_conn_fail(loop, conn, QH_E_SOURCE, n < 0 ? errno : 0);
         (void)qh_conn_watch(loop, conn);
@@ -179,7 +199,7 @@ void qh_conn_flush(qh_loop *loop, qh_conn *conn)
         /* An early answer may lie in the socket all the same: it is read first, and then tells more. */
         int error = errno;
         /* The answer under way may be whole all the same, where this belongs to a later one, or it came early. */
-        bool is_later = conn->n_sent >= conn->request_end || conn->phase == QH_PHASE_BODY;
+        bool is_later = conn->n_sent >= conn->request_end || conn->in_body;
         conn->out_left = 0;
         conn->file_left = 0;
         if (!is_later && (is_silent(conn->fd) || conn->phase == QH_PHASE_TAKEN))
@@ -230,6 +250,7 @@ void qh_conn_visit(qh_loop *loop, qh_conn *conn, int flags)
     if (conn->foreign && conn->phase != QH_PHASE_TAKEN) {
         conn->quiet_turn = loop->n_turns;
         qh_ring_add(loop, conn, QH_EVENT_READABLE);
+        loop->n_owed += QH_EVENTS_OWED;
     } else if (conn->phase == QH_PHASE_HEAD) {
         qh_conn_receive_head(loop, conn);
     } else if (conn->phase == QH_PHASE_BODY) {

@@ -79,7 +79,7 @@ int qh_conn_expect_head(qh_loop *loop, qh_conn *conn, const qh_head_limits *limi
 {
     conn->head_limits = *limits;
     conn->scan = (qh_head_scan){0};
-    conn->answer_begun = false;
+    conn->answer_begun = conn->in_body = false;
     conn->phase = QH_PHASE_HEAD;
     return rouse(loop, conn);
 }
@@ -87,6 +87,7 @@ int qh_conn_expect_head(qh_loop *loop, qh_conn *conn, const qh_head_limits *limi
 int qh_conn_start_body(qh_loop *loop, qh_conn *conn)
 {
     forget_input(conn);
+    conn->in_body = true;
     conn->phase = QH_PHASE_BODY;
     return rouse(loop, conn);
 }
@@ -102,6 +103,7 @@ int qh_conn_rest(qh_loop *loop, qh_conn *conn)
 {
     conn->pipelined = false;
     forget_input(conn);
+    conn->in_body = false;
     conn->phase = QH_PHASE_IDLE;
     return rouse(loop, conn);
 }
@@ -222,6 +224,7 @@ static void body_bytes_came(qh_loop *loop, qh_conn *conn, qh_status status, size
         qh_conn_fail(loop, conn, QH_E_RECEIVE, ENOMEM);
     } else if (status == QH_DONE) {
         qh_ring_add(loop, conn, QH_EVENT_END)->n = n_surplus;
+        conn->in_body = false;
         conn->phase = QH_PHASE_TAKEN;
     } else if (qh_is_error(status)) {
         qh_conn_fail(loop, conn, status, status == QH_E_SINK ? body->sink->error : body->error);

@@ -104,6 +104,7 @@ int qh_turn(qh_loop *loop, int timeout_ms)
 {
     loop->n_turns++;
     loop->arena_len = 0;
+    loop->n_owed = 0;
     loop->last_sent = NULL;
     flush_outbox(loop);
     if (loop->ring_len > 0 && (loop->n_direct < DIRECT_MAX || !qh_ring_has_room(loop))) {
@@ -131,7 +132,7 @@ int qh_turn(qh_loop *loop, int timeout_ms)
         if (ready[i].token == QH_TOKEN_WAKE)
             continue;
         qh_conn *conn = qh_loop_conn(loop, (uint32_t)ready[i].token, (uint32_t)(ready[i].token >> 32));
-        if (!conn || QH_ARENA_CAP - loop->arena_len < ARENA_MIN) /* no room: reported again next turn */
+        if (!conn || !qh_ring_has_room(loop) || QH_ARENA_CAP - loop->arena_len < ARENA_MIN) /* reported again next turn */
             continue;
         qh_list_remove(&loop->unfinished, conn, QH_UNFINISHED);
         qh_conn_visit(loop, conn, ready[i].flags);

@@ -84,6 +84,7 @@ typedef struct qh_conn {
     bool has_more;          /* foreign: the owner holds bytes that no poller knows of */
     bool wants_room;        /* foreign: the owner waits for a WRITABLE event */
     bool dozing;            /* bytes have come that the owner is not ready for: out of the poll set until it is */
+    bool in_body;           /* a body is being received, though its sink may be full now (TAKEN) */
     bool answer_begun;      /* FIRST_BYTES or HEAD was told for this exchange */
     bool drained;           /* the last receive emptied the socket, in turn `quiet_turn`, at `quiet_ns` */
     uint64_t quiet_turn, quiet_ns;
@@ -120,6 +121,7 @@ typedef struct qh_loop {
     qh_list unfinished; /* stopped by their budget: ready without the poller's word */
     qh_event *ring;     /* events[ring_first .. ring_first + ring_len) are waiting */
     uint32_t ring_first, ring_len;
+    uint32_t n_owed; /* room kept in the ring for what owners of foreign connections make of their events */
     char *arena; /* what was received in search of heads, until the ring is empty */
     size_t arena_len;
     qh_scratch scratch;
@@ -160,8 +162,8 @@ int qh_conn_resume_body(qh_loop *loop, qh_conn *conn);
 int qh_conn_rest(qh_loop *loop, qh_conn *conn);
 int qh_conn_pause(qh_loop *loop, qh_conn *conn, bool paused);
 
-/* -- what the owner of a foreign connection calls. Each of the last three may add an event to the ring: the owner calls one of
- * them at most once for a READABLE event, or it has made sure that there is room. */
+/* -- what the owner of a foreign connection calls. Those from qh_conn_room on may add events to the ring, which keeps room for three
+ * of a READABLE event's owner and for one of any other's. */
 /* Brings the poll set up to date after wants_room was changed. */
 int qh_conn_watch(qh_loop *loop, qh_conn *conn);
 /* Has READABLE told in the next turn, whatever the poller says. */

@@ -10,6 +10,7 @@
 enum {
     QH_RING_CAP = 1024,
     QH_EVENTS_PER_VISIT = 3, /* the most one visit to a connection adds */
+    QH_EVENTS_OWED = 2,      /* the owner of a foreign connection may make so many more out of READABLE, beside its place */
 };
 #define QH_ARENA_CAP ((size_t)1 << 20)
 
@@ -48,7 +49,11 @@ static inline void qh_list_remove(qh_list *list, qh_conn *conn, size_t which)
     *link = (qh_link){0};
 }
 
-static inline bool qh_ring_has_room(const qh_loop *loop) { return loop->ring_len + QH_EVENTS_PER_VISIT <= QH_RING_CAP; }
+/* For one visit, what owners may still add, and the timer. */
+static inline bool qh_ring_has_room(const qh_loop *loop)
+{
+    return loop->ring_len + loop->n_owed + QH_EVENTS_PER_VISIT + 1 <= QH_RING_CAP;
+}
 
 /* Adds an event about `conn` (NULL: about the loop) to a ring that has room. */
 static inline qh_event *qh_ring_add(qh_loop *loop, const qh_conn *conn, qh_event_kind kind)

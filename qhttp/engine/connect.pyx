@@ -6,19 +6,19 @@ from qhttp._connection cimport Connection, Watcher, adopt_descriptor
 from qhttp._core cimport Loop
 
 from errno import EAFNOSUPPORT, EINPROGRESS
-from os import dup as duplicate
+from os import dup as duplicate, get_blocking, set_blocking
 
 cdef enum:
     ATTEMPT_DELAY_NS = 250000000        # RFC 8305 section 5: 250 ms is recommended
 
 
 cdef int connect_at_once(sock, address) except -1:
-    """Begins to connect, whatever the socket's own time limit is: an errno."""
-    timeout = sock.gettimeout()
+    """Begins to connect a duplicate of a socket of the user's, and leaves it blocking or not, as it is: an errno."""
+    cdef int error, fd = sock.fileno()
+    cdef bint blocks = get_blocking(fd)
     sock.setblocking(False)
     error = sock.connect_ex(address)
-    if timeout != 0:
-        sock.settimeout(timeout)
+    set_blocking(fd, blocks)
     return error
 
 

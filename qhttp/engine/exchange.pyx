@@ -318,7 +318,7 @@ cdef class Exchange(Timed):
     cdef object rewind(self):
         self.in_source = True
         try:
-            self.request.source.rewind(self.n_retries + self.n_repeats > 0)
+            self.request.source.rewind()
         except DeviceError as error:
             if not self.over:
                 self.fail(error)
@@ -412,7 +412,7 @@ cdef class Exchange(Timed):
                 break
             status = connection.skip_head()
             self.observer.interim(block)
-            if self.stage == SEND_WHEN_ASKED and not self.over:
+            if connection.facts.status == 100 and self.stage == SEND_WHEN_ASKED and not self.over:
                 self.continue_now()
             if status == QH_AGAIN:
                 self.tell_reading()
@@ -457,7 +457,7 @@ cdef class Exchange(Timed):
         self.keep_alive = keeps_alive(self.framing, connection.facts)
         self.n_announced = connection.facts.length if self.framing == QH_FRAMING_LENGTH else 0
         self.head_done = True
-        if connection.facts.status >= 300 and self.is_sending():
+        if self.is_sending() and (connection.facts.status >= 300 or self.stage == SEND_WHEN_ASKED):
             self.stop_sending, self.keep_alive = True, False        # it will not look at the rest (RFC 9112 section 9.5)
             connection.stop_sending()
         self.stop_waiting()
@@ -595,6 +595,7 @@ cdef class Exchange(Timed):
         if not self.sent_ahead:         # then it was the answer before that ended the connection
             self.n_retries += 1
         self.sent_ahead = False
+        self.stop_waiting()
         if self.connection is not None:
             self.connection.close()
             self.connection = None

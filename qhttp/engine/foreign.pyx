@@ -12,8 +12,16 @@ from qhttp._core cimport Loop
 
 from os import close as close_descriptor, dup as duplicate
 
+cdef extern from "<poll.h>" nogil:
+    struct pollfd:
+        int fd
+        short events, revents
+    int poll(pollfd *those, unsigned long n, int timeout_ms)
+    int POLLIN
+
 cdef enum:
     SLICE = 256 << 10       # bytes given to one send
+    SMALL_SLICE = 4 << 10   # where that may block: so much a socket takes that calls itself writable
     ROOM = 64 << 10         # for one recv_into
 
 cdef tuple NOT_NOW = ("SSLWantReadError", "SSLWantWriteError")      # by name: ssl need not be imported
@@ -23,11 +31,22 @@ cdef bint means_not_now(error):
     return isinstance(error, (BlockingIOError, InterruptedError)) or type(error).__name__ in NOT_NOW
 
 
+cdef int errno_of(error, int otherwise):
+    """Whatever an exception of the user's has in that place."""
+    number = getattr(error, "errno", None)
+    return number if isinstance(number, int) and 0 < number < 4096 else otherwise
+
+
+cdef bint is_readable(int fd):
+    cdef pollfd one = pollfd(fd, POLLIN, 0)
+    return poll(&one, 1, 0) > 0
+
+
 cdef class ObjectChannel(Channel):
     def __init__(self, sock):
         self.sock, self.room = sock, bytearray(ROOM)
         self.pending = getattr(sock, "pending", None)
-        self.timeout = 0
+        self.timeout, self.slice = 0, SMALL_SLICE
 
     # -- receiving
     cdef object read(self, Connection connection):
@@ -39,7 +58,9 @@ cdef class ObjectChannel(Channel):
                 raise OSError(EIO, "recv_into gave no number of bytes")
         except Exception as error:
             if not means_not_now(error):
-                self.end(getattr(error, "errno", None) or ECONNRESET)
+                self.end(errno_of(error, ECONNRESET))
+            elif self.send_error:       # nothing lies there that would tell more
+                self.end(self.send_error)
             return
         finally:
             self.in_call = False
@@ -97,14 +118,14 @@ cdef class ObjectChannel(Channel):
             return
         self.in_call = True
         try:
-            n = self.sock.send(memoryview(plain)[self.plain_at:self.plain_at + SLICE])
-            if not isinstance(n, int) or not 0 <= n <= min(SLICE, len(plain) - self.plain_at):
+            n = self.sock.send(memoryview(plain)[self.plain_at:self.plain_at + self.slice])
+            if not isinstance(n, int) or not 0 <= n <= min(self.slice, len(plain) - self.plain_at):
                 raise OSError(EIO, "send gave no number of bytes")
         except Exception as error:
             if means_not_now(error):
                 return
             n = None
-            self.end(getattr(error, "errno", None) or EPIPE)
+            self.send_error = errno_of(error, EPIPE)
         finally:
             self.in_call = False
         if connection.channel is not self or self.plain is not plain:
@@ -112,7 +133,8 @@ cdef class ObjectChannel(Channel):
         if n is None:
             self.plain = None
             connection.want_room(False)
-            connection.end_of_stream(self.error)
+            if not connection.c.in_body:        # else the answer is under way, and goes on
+                self.look_for_answer(connection)
             return
         self.plain_at += n
         if self.plain_at == len(plain):
@@ -120,12 +142,31 @@ cdef class ObjectChannel(Channel):
             connection.want_room(False)
         connection.note_sent(n)
 
+    cdef object look_for_answer(self, Connection connection):
+        """Sending has failed: an answer that came before that is read first, and then tells more."""
+        if self.held_at < self.held_end or is_readable(connection.c.fd):
+            connection.call_again(True)
+        else:
+            self.end(self.send_error)
+            connection.end_of_stream(self.error)
+
     cdef object closing(self, Connection connection):
-        if self.timeout != 0:
-            try:
-                self.sock.settimeout(self.timeout)
-            except Exception:
-                pass                    # closed by its owner
+        self.give_back()
+
+    def __del__(self):                  # of a connection that nobody has closed
+        self.give_back()
+
+    cdef object give_back(self):
+        """Sets the socket as its owner had it; once."""
+        timeout, self.timeout = self.timeout, 0
+        try:
+            if self.is_eof_kept:
+                self.is_eof_kept = False
+                self.sock.suppress_ragged_eofs = True
+            if timeout != 0:
+                self.sock.settimeout(timeout)
+        except Exception:
+            pass                        # closed by its owner
 
 
 # ------------------------------------------------------------------------------------------ taking them in
@@ -138,9 +179,11 @@ def adopt_object(Loop loop, sock, key):
     """A Connection over any other connected socket, by its methods; it does not block from now on, if it can be told so."""
     cdef ObjectChannel channel = ObjectChannel(sock)
     cdef Connection connection = adopt(loop, sock, key)
-    if hasattr(sock, "gettimeout"):
-        channel.timeout = sock.gettimeout()
+    if hasattr(sock, "gettimeout") and hasattr(sock, "setblocking"):
+        channel.timeout, channel.slice = sock.gettimeout(), SLICE
         sock.setblocking(False)
+    if getattr(sock, "suppress_ragged_eofs", None) is True:     # an end that was not announced is no end (RFC 8446 section 6.1)
+        sock.suppress_ragged_eofs, channel.is_eof_kept = False, True
     connection.set_channel(channel)
     return connection
 

@@ -47,6 +47,11 @@ cdef class Opening(Watcher):
             self.go()
 
     @property
+    def is_wanted(self):
+        """Whether its listener still waits."""
+        return self.listener is not None
+
+    @property
     def is_quiet(self):
         """Whether this is the second time: all of it was told already."""
         return self.verdict is not None

@@ -4,9 +4,8 @@ Every call runs the device's own code, which may do anything. What it raises, or
 DeviceError.
 """
 from _io import BufferedReader, FileIO
-from os import close as close_descriptor
+from os import close, fstat
 from os import dup as duplicate
-from os import fstat
 from stat import S_ISREG
 
 from qhttp.devices import open_device
@@ -25,7 +24,7 @@ def _descriptor_of(device):
     """Only of the library's own classes: what a subclass does in its read method must happen."""
     raw = device.raw if type(device) is BufferedReader else device
     if type(raw) is FileIO and S_ISREG(fstat(raw.fileno()).st_mode):
-        return duplicate(raw.fileno())      # the file may be closed meanwhile, and its number given to another
+        return raw.fileno()
     return -1
 
 
@@ -35,23 +34,26 @@ def _rewind(device):
 
 
 class Source:
-    """`length` is in bytes; None where nobody knows, and the pieces are chunks (RFC 9112 section 7.1). `file` is the descriptor
-    of our own of a real file that the system may send from; -1: there is none."""
+    """`length` is in bytes; None where nobody knows, and the pieces are chunks (RFC 9112 section 7.1). `file` is a descriptor
+    of a real file that the system may send from, as nothing of its class's read() is missed; -1: there is none. It is a
+    duplicate: the device may be closed meanwhile, and its number belong to another file."""
 
-    __slots__ = ("device", "file", "left", "length")
+    __slots__ = ("device", "file", "left", "length", "was_asked")
 
     def __init__(self, device):
-        self.device, self.file = device, -1
+        self.device, self.file, self.was_asked = device, -1, False
         try:
             open_device(device, "ReadOnly")
             self.length = self.left = self._find_length()
-            self.file = _descriptor_of(device)
+            descriptor = _descriptor_of(device)
+            if descriptor >= 0:
+                self.file = duplicate(descriptor)
         except Exception as error:
             raise DeviceError(f"Error reading from device: {error}") from error
 
     def __del__(self):
         if self.file >= 0:
-            close_descriptor(self.file)
+            close(self.file)
 
     def _find_length(self):
         """Its size(), else its seekable end, else None."""
@@ -68,8 +70,8 @@ class Source:
             raise ValueError(f"its size is {size!r}")
         return size
 
-    def rewind(self, again):
-        """Back to the start; `again`: something of it was sent before."""
+    def rewind(self):
+        """Back to the start."""
         self.left = self.length
         try:
             if _is_seekable(self.device):
@@ -77,7 +79,7 @@ class Source:
                 return
         except Exception as error:
             raise DeviceError(f"Error reading from device: {error}") from error
-        if again:
+        if self.was_asked:
             raise DeviceError("the body cannot be sent again: its device cannot seek")
 
     @property
@@ -89,6 +91,7 @@ class Source:
         wanted = BLOCK if self.left is None else min(BLOCK, self.left)
         if wanted == 0:
             return b""
+        self.was_asked = True
         try:
             block = self.device.read(wanted)
             if not isinstance(block, (bytes, bytearray, memoryview)):

@@ -3,7 +3,9 @@
 It is borrowed. Closing a connection over it closes a duplicate of its descriptor, the socket itself stays open.
 """
 from qhttp.engine.foreign import adopt_descriptor_of, adopt_object
-from qhttp.errors import NetworkError, RequestError
+from qhttp.errors import NetworkError, QHttpError, RequestError
+
+SOCK_STREAM = 1         # as socket has it, which takes its time to import
 
 
 class UserSocket:
@@ -12,46 +14,59 @@ class UserSocket:
     A connection once ended cannot be made again on the same socket, and a connected one is for one server.
     """
 
-    __slots__ = ("sock", "was_used")
+    __slots__ = ("sock", "user")
 
     def __init__(self, sock):
-        self.sock, self.was_used = sock, False
+        self.sock, self.user = sock, None       # the route that had it
 
     def open(self, opening):
         """Hands `opening` a connection over it, or has it connected first, or refuses."""
-        route = opening.route
-        if self.was_used:
-            opening.refused(None, NetworkError("HTTP request failed: the connection of the socket given to setSocket has "
-                                               "ended: give another one, or None"))
-            return
-        self.was_used = True
         try:
-            if not self._is_plain():
-                if route.tls is not None and not self._is_tls():
-                    raise RequestError("https needs an ssl.SSLSocket or a plain socket.socket: this object would send "
-                                       "everything in the clear")
-                connection = adopt_object(opening.loop, self.sock, route.key)
-            elif self._is_connected():
-                connection = adopt_descriptor_of(opening.loop, self.sock, route.key)
-            else:
-                opening.go()
-                return
-        except RequestError as error:
+            connection = self._connect(opening.loop, opening.route)
+        except QHttpError as error:
             opening.refused(None, error)
-        except (OSError, ValueError) as error:
+        except Exception as error:      # out of an object's own code, or a socket that is closed
             opening.refused(None, NetworkError(f"HTTP request failed: the socket given to setSocket cannot be used: {error}"))
         else:
-            if self._is_tls():
+            if not opening.is_wanted:        # its own code has aborted
+                if connection is not None:
+                    connection.close()
+            elif connection is None:
+                opening.go()
+            elif self._knows_tls():
                 opening.hand_over(connection)
             else:
                 opening.passed(connection, b"")
 
+    def _connect(self, loop, route):
+        """A connection over it; None: it has to be connected first. Raises RequestError and NetworkError, or what it raises."""
+        if self.user is not None:
+            if self.user.origin != route.origin:
+                raise NetworkError(f"HTTP request failed: the socket given to setSocket was used for {self.user.host}:"
+                                   f"{self.user.port}, and cannot be for {route.host}:{route.port}: give another one, or None")
+            raise NetworkError("HTTP request failed: the connection of the socket given to setSocket has ended: give another "
+                               "one, or None")
+        self.user = route
+        if not self._is_plain():
+            if self._knows_tls():
+                if self.sock.cipher() is None:
+                    raise RequestError("HTTP request failed: the ssl.SSLSocket given to setSocket must be connected and its "
+                                       "handshake done")
+            elif route.tls is not None:
+                raise RequestError("https needs an ssl.SSLSocket or a plain socket.socket: this object would send "
+                                   "everything in the clear")
+            return adopt_object(loop, self.sock, route.key)
+        if self.sock.type != SOCK_STREAM:
+            raise RequestError("HTTP request failed: the socket given to setSocket must be a stream socket")
+        return adopt_descriptor_of(loop, self.sock, route.key) if self._is_connected() else None
+
     def _is_plain(self):
         import _socket
-        return isinstance(self.sock, _socket.socket) and not self._is_tls()
+        return isinstance(self.sock, _socket.socket) and not self._knows_tls()
 
-    def _is_tls(self):
-        return callable(getattr(self.sock, "cipher", None)) and self.sock.cipher() is not None
+    def _knows_tls(self):
+        """As an ssl.SSLSocket does: https goes through it, and nothing in the clear."""
+        return callable(getattr(self.sock, "cipher", None))
 
     def _is_connected(self):
         try:

@@ -101,6 +101,7 @@ static inline const char *status_name(qh_status status)
         [QH_E_RECEIVE] = "E_RECEIVE",
         [QH_E_SEND] = "E_SEND",
         [QH_E_SINK] = "E_SINK",
+        [QH_E_SOURCE] = "E_SOURCE",
     };
     return (size_t)status < N_ROWS(NAMES) && NAMES[status] ? NAMES[status] : "?";
 }

@@ -348,6 +348,32 @@ static void test_pipeline_no_memory(void)
     }
 }
 
+static void test_foreign_no_memory(void)
+{
+    world w;
+    char *room;
+    size_t len;
+    row("faults_foreign_no_memory_for_head_failed");
+    begin_world(&w, local_pair(), true);
+    w.conn.foreign = true;
+    begin_head(&w);
+    set_fault(CALL_REALLOC, (fault){0, 1, ENOMEM});
+    expect(!qh_conn_room(&w.loop, &w.conn, &room, &len), "there is room");
+    expect(!qh_conn_room(&w.loop, &w.conn, &room, &len), "there is room afterwards");
+    turn(&w, 0);
+    expect_trace(&w, "failed:E_RECEIVE:memory");
+    clear_faults();
+    end_world(&w);
+
+    row("faults_foreign_wants_room_not_watched_error");
+    begin_world(&w, local_pair(), true);
+    w.conn.foreign = w.conn.wants_room = true;
+    set_fault(CALL_EPOLL_CTL, (fault){0, 1, ENOMEM});
+    expect(qh_conn_watch(&w.loop, &w.conn) == -1 && errno == ENOMEM, "it is watched");
+    clear_faults();
+    end_world(&w);
+}
+
 static void test_keep_no_memory(void)
 {
     world w;
@@ -702,6 +728,7 @@ int main(void)
     test_next_head_no_memory();
     run_input_rows();
     test_pipeline_no_memory();
+    test_foreign_no_memory();
     test_keep_no_memory();
     test_dozing();
     test_budget_alone();
