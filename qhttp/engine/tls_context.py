@@ -31,6 +31,7 @@ def _context_of_truststore():
 def _harden(context):
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    context.hostname_checks_common_name = False         # RFC 9525 section 2: a server's names are its subjectAltNames
     context.set_alpn_protocols(["http/1.1"])
 
 
