@@ -46,7 +46,7 @@ class TlsConfiguration:
     @property
     def is_verifying(self):
         """Whether a server has to prove who it is."""
-        return self.context.verify_mode == ssl.CERT_REQUIRED
+        return self.context.verify_mode != ssl.CERT_NONE        # for a client CERT_OPTIONAL is CERT_REQUIRED
 
     def wrap(self, incoming, outgoing, host, port, verified):
         """An ssl.SSLObject for a connection to that server (RFC 6066 section 3: the name without its final dot, no address)."""
