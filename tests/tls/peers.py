@@ -135,62 +135,88 @@ class SendRecords:
             view, n = view[size:], n + 1
 
 
-class Tampered:
-    """A handshake through memory, and then records of which the script may break one: Tampered(context)."""
+class Wire:
+    """A server's TLS through memory, so that a script may change what goes over the wire."""
 
-    def __init__(self, context, *steps):
-        self.context, self.steps = context, steps
-
-    def __call__(self, peer):
-        self.peer, self.incoming, self.outgoing = peer, ssl.MemoryBIO(), ssl.MemoryBIO()
-        tls = self.context.wrap_bio(self.incoming, self.outgoing, server_side=True)
-        self.until(tls.do_handshake)
-        received = b""
-        while b"\r\n\r\n" not in received:
-            received += self.until(lambda: tls.read(BLOCK))
-        for step in self.steps:
-            step(self, tls)
-        peer.sock.sendall(self.outgoing.read())
+    def __init__(self, sock, context):
+        self.sock, self.incoming, self.outgoing = sock, ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
+        self.until(self.tls.do_handshake)
 
     def until(self, act):
+        """Does something of TLS's as soon as enough has come."""
         while True:
             try:
-                result = act()
-                self.peer.sock.sendall(self.outgoing.read())
-                return result
+                return act()
             except ssl.SSLWantReadError:
-                self.peer.sock.sendall(self.outgoing.read())
-                self.peer.sock.settimeout(GATE_S)
-                data = self.peer.sock.recv(BLOCK)
+                self.flush()
+                self.sock.settimeout(GATE_S)
+                data = self.sock.recv(BLOCK)
                 if not data:
                     raise ClientLeft("client closed") from None
                 self.incoming.write(data)
+            finally:
+                self.flush()
+
+    def read_request(self):
+        received = b""
+        while b"\r\n\r\n" not in received:
+            received += self.until(lambda: self.tls.read(BLOCK))
+
+    def record(self, data):
+        """The records that carry some bytes."""
+        self.tls.write(data)
+        return bytearray(self.outgoing.read())
+
+    def flush(self):
+        self.sock.sendall(self.outgoing.read())
+
+
+@dataclass(frozen=True)
+class Tampered:
+    """Makes a handshake, takes a request, and answers it step by step: each gives bytes for the wire."""
+    context: ssl.SSLContext = field(repr=False)
+    steps: tuple
+
+    def __call__(self, peer):
+        wire = Wire(peer.sock, self.context)
+        wire.read_request()
+        for step in self.steps:
+            peer.sock.sendall(step(wire))
 
 
 def whole(data):
-    """A step of Tampered: a record as it should be."""
-    return lambda peer, tls: tls.write(data)
+    """A step: a record as it should be."""
+    return lambda wire: wire.record(data)
 
 
 def broken(data):
-    """A step of Tampered: a record with one bit changed."""
-    def step(peer, tls):
-        peer.peer.sock.sendall(peer.outgoing.read())
-        tls.write(data)
-        record = bytearray(peer.outgoing.read())
+    """A step: a record with one bit changed."""
+    def step(wire):
+        record = wire.record(data)
         record[-1] ^= 1
-        peer.peer.sock.sendall(record)
+        return record
     return step
 
 
 def halved(data):
-    """A step of Tampered: the first half of a record."""
-    def step(peer, tls):
-        peer.peer.sock.sendall(peer.outgoing.read())
-        tls.write(data)
-        record = peer.outgoing.read()
-        peer.peer.sock.sendall(record[:len(record) // 2])
+    """A step: the first half of a record."""
+    def step(wire):
+        record = wire.record(data)
+        return record[:len(record) // 2]
     return step
+
+
+def joined(*steps):
+    """A step: several at once."""
+    return lambda wire: b"".join(step(wire) for step in steps)
+
+
+def start_good_bye(peer):
+    """Sends close_notify, and waits for nothing."""
+    peer.sock.settimeout(0.01)
+    with contextlib.suppress(OSError):
+        peer.sock.unwrap()
 
 
 def close_notify(peer):
@@ -213,6 +239,19 @@ def head(*fields):
 def answers(context, *bodies):
     """A script: TLS, and one answer after the other."""
     return [Shake(context), *(action for body in bodies for action in (ReceiveRequest(), Send(answer(body))))]
+
+
+class Passed:
+    """An action for which the test waits."""
+
+    def __init__(self):
+        self._passed = threading.Event()
+
+    def wait(self):
+        assert self._passed.wait(GATE_S)
+
+    def __call__(self, peer):
+        self._passed.set()
 
 
 class Gate:
