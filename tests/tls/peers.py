@@ -111,13 +111,13 @@ def made_by_hand(subject, names, authority, now):
 # ------------------------------------------------------------------------------------------------ scripts
 @dataclass(frozen=True)
 class Shake:
-    """Makes a TLS handshake; the connection then remembers how it went as `peer.tls`."""
+    """Makes a TLS handshake. Afterwards `peer.shaken` tells: (version, whether a session was resumed, client's certificate)."""
     context: ssl.SSLContext = field(repr=False)
 
     def __call__(self, peer):
-        peer.tls = None
+        peer.shaken = None
         peer.use_tls(self.context)
-        peer.tls = peer.sock
+        peer.shaken = peer.sock.version(), peer.sock.session_reused, peer.sock.getpeercert(True)
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def test_tls_common_name_only_as_the_users_context_says(certificates, scripted_s
 def test_tls_version_of_today_accepted(certificates, scripted_server, default_client, version):
     server = scripted_server(answers(certificates.server(version=version), b"ok"))
     assert default_client(server).get() == ("NoError", b"ok")
-    assert server.connections[0].tls.version() == {TLS_1_2: "TLSv1.2", TLS_1_3: "TLSv1.3"}[version]
+    assert server.connections[0].shaken[0] == {TLS_1_2: "TLSv1.2", TLS_1_3: "TLSv1.3"}[version]
 
 
 def test_tls_version_1_1_refused(certificates, scripted_server, default_client):
