@@ -340,8 +340,8 @@ cdef class Connection(Endpoint):
         if status == QH_AGAIN:
             if qh_conn_start_body(&self.loop.c, self.c) < 0:
                 raise os_error(errno)
-        elif self.line is not None and not qh_conn_keep(self.c, data + used, rest - used):
-            raise MemoryError
+        elif (self.line is not None or rest == used) and not qh_conn_keep(self.c, data + used, rest - used):
+            raise MemoryError           # with nothing to keep: this answer must not be found again by one queued from now on
         return status
 
     cdef bint more_room(self, uint64_t claim) except -1:
