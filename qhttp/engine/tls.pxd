@@ -17,7 +17,6 @@ cdef class TlsChannel(Channel):
     cdef object shake(self, Connection connection)
     cdef object pump(self, Connection connection)
     cdef object look_idle(self, Connection connection)
-    cdef bint is_silent(self, Connection connection) except -1
     cdef bint fill(self, Connection connection) except -1
     cdef Py_ssize_t decrypt(self, char *room, size_t length) except? -9
     cdef object flush_at_once(self, Connection connection)

@@ -194,6 +194,9 @@ cdef class TlsChannel(Channel):
             connection.note_sent(n)
         self.pump(connection)
 
+    cdef bint is_committed(self):
+        return self.n_flying > 0            # its records are made, and numbered: none may be missing
+
     # -- the end
     cdef object rested(self, Connection connection):
         if self.is_verified and not self.is_kept:
