@@ -328,12 +328,14 @@ def test_tls_renegotiation_within_an_answer_the_default_body_whole_or_error(cert
         assert (one.wait(), bytes(one.http.readAll())) in [("NoError", b"one more"), ("WrongContentLength", b"one ")]
 
 
-def test_tls_renegotiation_that_the_users_context_allows_body_whole(certificates, client):
+def test_tls_renegotiation_that_the_users_context_allows_connection_lives_on(certificates, client):
+    """Nothing can be encrypted from its beginning to its end: the request waits."""
     with OpenSslServer(certificates, "-tls1_2") as server:
         one = client(server)
         assert exchange(server, one, b"1") == ("NoError", b"1")
         server.tell(b"R\n")
-        assert exchange(server, one, b"2") == ("NoError", b"2")
+        assert [exchange(server, one, b"2"), exchange(server, one, b"3")] == [("NoError", b"2"), ("NoError", b"3")]
+        assert "Unconnected" not in one.states
 
 
 def test_tls_tickets_while_idle_connection_lives_on(certificates, scripted_server, client):
