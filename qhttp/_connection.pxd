@@ -39,6 +39,8 @@ cdef class Channel:
     cdef object on_writable(self, Connection connection)   # wants_room is set, and the socket takes more
     cdef object rested(self, Connection connection)        # an exchange is over and the connection fit for another
     cdef object closing(self, Connection connection)       # the socket is about to be closed
+    cdef bint is_committed(self)                           # what it was given to send cannot be taken back
+    cdef bint is_silent(self, Connection connection) except -1     # nothing has come that was not asked for
 
 
 cdef class Connection(Endpoint):
@@ -97,7 +99,7 @@ cdef class Connection(Endpoint):
     cdef int stop_sending(self) except -1
     cdef int pause(self, bint paused) except -1
     cdef bint pass_on(self) except -1
-    cdef int send_line_back(self) except -1
+    cdef bint send_line_back(self) except -1
     cdef int rest(self) except -1
     cdef object end_idle(self)
     cpdef close(self)

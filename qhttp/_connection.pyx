@@ -74,6 +74,12 @@ cdef class Channel:
     cdef object closing(self, Connection connection):
         pass
 
+    cdef bint is_committed(self):
+        return False
+
+    cdef bint is_silent(self, Connection connection) except -1:
+        return True
+
 
 cdef int adopt_descriptor(Loop loop, Connection connection, int fd, bint connected) except -1:
     """Takes a non-blocking socket over into the loop; where that fails, the descriptor is still the caller's."""
@@ -340,8 +346,8 @@ cdef class Connection(Endpoint):
         if status == QH_AGAIN:
             if qh_conn_start_body(&self.loop.c, self.c) < 0:
                 raise os_error(errno)
-        elif self.line is not None and not qh_conn_keep(self.c, data + used, rest - used):
-            raise MemoryError
+        elif (self.line is not None or rest == used) and not qh_conn_keep(self.c, data + used, rest - used):
+            raise MemoryError           # with nothing to keep: this answer must not be found again by one queued from now on
         return status
 
     cdef bint more_room(self, uint64_t claim) except -1:
@@ -377,14 +383,17 @@ cdef class Connection(Endpoint):
         self.c.tells_sent = False       # not before its turn has come
         return True
 
-    cdef int send_line_back(self) except -1:
-        """Those in line have to ask again: nothing of their requests was sent."""
+    cdef bint send_line_back(self) except -1:
+        """Nothing of the requests in line has gone out: they have to ask again, and so begin with a look at the socket. Where they
+        cannot be taken back, that look is now; False: it has found something, and the connection is of no more use."""
         cdef list line = self.line
+        if self.channel is not None and self.channel.is_committed():
+            return self.channel.is_silent(self)
         self.line = self.later = None
         self.stop_sending()
         for watcher in line:
             (<Watcher>watcher).on_line_lost()
-        return 0
+        return True
 
     cdef int rest(self) except -1:
         """The exchange is over and the connection fit for another."""

@@ -667,7 +667,7 @@ cdef class Exchange(Timed):
             reusable = reusable and connection.n_in_line() > 0 and (
                 <Exchange>connection.line[0]).out_end() <= connection.c.n_sent_then
         elif reusable and connection.n_in_line() and (<Exchange>connection.line[0]).out_start >= connection.c.n_sent:
-            connection.send_line_back()     # nothing of it has gone out: it begins as any other, with a look at the socket
+            reusable = connection.send_line_back()
         self.leave()
         if not reusable:
             connection.close()

@@ -22,7 +22,6 @@ cdef class TlsChannel(Channel):
     cdef object shake(self, Connection connection)
     cdef object pump(self, Connection connection)
     cdef object look_idle(self, Connection connection)
-    cdef bint is_silent(self, Connection connection) except -1
     cdef object take_records(self, char *data, Py_ssize_t n)
     cdef bint has_record(self) except -1
     cdef bint fill(self, Connection connection) except -1

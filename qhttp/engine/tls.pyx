@@ -197,14 +197,17 @@ cdef class TlsChannel(Channel):
 
     cdef object pump(self, Connection connection):
         """Gives the loop records to send, if it has sent those before."""
+        cdef Py_ssize_t n
         if connection.c.out_left or connection.c.fd < 0 or connection.channel is not self:
             return
         if self.n_flying == 0 and self.plain is not None and self.asker is None:
-            self.n_flying = min(len(self.plain) - self.plain_at, <Py_ssize_t>SLICE)
-            view = memoryview(self.plain)[self.plain_at:self.plain_at + self.n_flying]
+            n = min(len(self.plain) - self.plain_at, <Py_ssize_t>SLICE)
+            view = memoryview(self.plain)[self.plain_at:self.plain_at + n]
             try:
-                while view:
-                    view = view[self.tls.write(view):]
+                while self.n_flying < n:
+                    self.n_flying += self.tls.write(view[self.n_flying:])
+            except WantRead:
+                pass                    # it renegotiates (RFC 5246 section 7.4.1.1): the rest waits for what comes
             except OSError:             # the other side has said good-bye
                 self.plain, self.n_flying = None, 0
                 connection.end_of_stream(EPIPE)
@@ -220,6 +223,9 @@ cdef class TlsChannel(Channel):
                 self.plain = None
             connection.note_sent(n)
         self.pump(connection)
+
+    cdef bint is_committed(self):
+        return self.n_flying > 0            # its records are made, and numbered: none may be missing
 
     # -- the end
     cdef object rested(self, Connection connection):

@@ -5,7 +5,7 @@ certificate the user is asked about is made apart, so that nothing of the user's
 """
 import ssl
 from _thread import allocate_lock
-from weakref import WeakKeyDictionary
+from weakref import WeakValueDictionary
 
 MAX_SESSIONS = 256      # of one configuration; the oldest goes first
 
@@ -31,33 +31,40 @@ def _context_of_truststore():
 def _harden(context):
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    context.hostname_checks_common_name = False         # RFC 9525 section 2: a server's names are its subjectAltNames
     context.set_alpn_protocols(["http/1.1"])
 
 
 class TlsConfiguration:
     """A context with what belongs to it. Connections of different configurations are never used for one another."""
 
-    __slots__ = ("__weakref__", "_unverified", "context", "max_sessions", "sessions")
+    __slots__ = ("__weakref__", "_strictness", "_unverified", "context", "max_sessions", "sessions")
 
     def __init__(self, context):
         self.context, self.sessions, self.max_sessions, self._unverified = context, {}, MAX_SESSIONS, None
+        self._strictness = _strictness_of(context)
+
+    @property
+    def is_current(self):
+        """Whether the context still asks what it asked when this was made; it is the user's, who may change it."""
+        return self._strictness == _strictness_of(self.context)
 
     @property
     def is_verifying(self):
         """Whether a server has to prove who it is."""
-        return self.context.verify_mode == ssl.CERT_REQUIRED
+        return self.context.verify_mode != ssl.CERT_NONE        # for a client CERT_OPTIONAL is CERT_REQUIRED
 
     def wrap(self, incoming, outgoing, host, port, verified):
         """An ssl.SSLObject for a connection to that server (RFC 6066 section 3: the name without its final dot, no address)."""
         name = host.removesuffix(".").partition("%")[0]
         if verified:
-            session = self.sessions.get((host, port))
+            session = self.sessions.get((host, port)) if self.is_current else None
             return self.context.wrap_bio(incoming, outgoing, server_hostname=name, session=session)
         return self._context_without_verification().wrap_bio(incoming, outgoing, server_hostname=name)
 
     def keep_session(self, host, port, session):
         """Remembers a session of a connection whose server was verified, for the next one to it (RFC 8446 section 2.2)."""
-        if session is None:
+        if session is None or not self.is_current:
             return
         self.sessions.pop((host, port), None)
         self.sessions[host, port] = session
@@ -76,8 +83,14 @@ class TlsConfiguration:
         return self._unverified
 
 
+def _strictness_of(context):
+    """What a server has to prove."""
+    return context.verify_mode, context.check_hostname, context.hostname_checks_common_name, context.verify_flags
+
+
 _lock = allocate_lock()
-_configurations: WeakKeyDictionary = WeakKeyDictionary()       # context -> TlsConfiguration: one, however many objects use it
+# id(context) -> TlsConfiguration, which holds that context: one, however many objects use it, for as long as any does.
+_configurations: WeakValueDictionary = WeakValueDictionary()
 _default = None
 
 
@@ -97,6 +110,7 @@ def configuration_of(context):
     if context.protocol == ssl.PROTOCOL_TLS_SERVER:
         raise ValueError("context is for servers: make it with ssl.create_default_context()")
     with _lock:
-        if context not in _configurations:
-            _configurations[context] = TlsConfiguration(context)
-        return _configurations[context]
+        configuration = _configurations.get(id(context))
+        if configuration is None or not configuration.is_current:       # what was proved to a laxer one is not proved
+            configuration = _configurations[id(context)] = TlsConfiguration(context)
+        return configuration

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 from support import faults
-from support.actions import Close, ReceiveRequest, Reset
+from support.actions import Close, ReceiveRequest, Reset, Send
 from support.loops import turn_for, turn_until
 from support.pipelined import Gate, Serve, Told, hold, plain, servers
 from support.request_reading import take_head
@@ -293,3 +293,26 @@ def test_end_of_the_idle_connection_without_a_turn_is_seen_before_requests_are_s
     assert told.wait() == "NoError"
     assert told.bodies == bodies(0, 1, 2)
     assert one.paths() == ["/warm", *PATHS]
+
+
+@pytest.mark.parametrize("signal", ["responseHeaderReceived", "readyRead"])
+def test_answer_whose_head_came_in_pieces_is_not_found_again(scripted_server, signal):
+    """By a request that is queued and sent in a slot of that answer, the first one of its line."""
+    first, last = faults.whole(b"1"), threading.Event()
+    server = scripted_server([ReceiveRequest(), Send(faults.whole(b"0")), ReceiveRequest(), Send(first[:9]),
+                              lambda peer: last.wait(5), Send(first[9:]), ReceiveRequest(), Send(faults.whole(b"2"))])
+    http, bodies, more = qhttp.QHttp(server.host, server.port), [], [2]
+    http.setPipelining(4)
+    http.requestFinished.connect(lambda id, error: bodies.append((error, bytes(http.readAll()))))
+    http.stateChanged.connect(lambda state: len(bodies) == 1 and state == http.Reading and last.set())
+
+    def ask():
+        if len(bodies) == 1 and more:
+            http.get(f"/{more.pop()}")
+            turn_until(lambda: len(server.requests[0]) == 3)
+
+    getattr(http, signal).connect(lambda *_: ask())
+    http.get("/0")
+    http.get("/1")
+    assert http.waitForDone(5000)
+    assert bodies == [(False, b"0"), (False, b"1"), (False, b"2")]
