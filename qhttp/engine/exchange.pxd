@@ -66,6 +66,7 @@ cdef class Exchange(Timed):
     cdef bint head_done         # the final head is here, the body is under way
     cdef bytes block            # the final head
     cdef bint is_challenge      # it is a 401 or 407: its body is dropped ...
+    cdef bint asking            # what becomes of it is being asked: what ends its body waits
     cdef bint repeats           # ... and the request sent once more
     cdef unsigned int n_repeats # how often it was
     cdef Timer continue_timer   # until when a 100 is waited for; None: it is not
@@ -112,6 +113,7 @@ cdef class Exchange(Timed):
     cdef object begin_body(self, Connection connection, bytes block)
     cdef bint tell_reading(self) except -1
     cdef bint tell_head(self) except -1
+    cdef bint drop_progress(self) except -1
     cdef bint hold(self, qh_status status, size_t n_surplus, int error)
     cdef bint tell_progress(self) except -1
     cdef object finish(self)

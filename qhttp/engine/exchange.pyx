@@ -466,29 +466,27 @@ cdef class Exchange(Timed):
     # -- the body
     cdef bint tell_head(self) except -1:
         """Announces the head, once, and before anything of the body: also where a slot of `reading` turns the loop and the
-        body's events come first. False: that was the end of it."""
+        body's events come first. False: that was the end of it, or the request has been sent once more."""
         cdef Connection connection = self.connection
-        if self.tell_reading() and not self.head_told:
+        cdef unsigned int n_repeats = self.n_repeats
+        if self.tell_reading() and not self.head_told and self.n_repeats == n_repeats:
             self.head_told = True
             if self.is_challenge:
                 self.tell_challenge()
             else:
                 self.observer.head_received(self.block, connection.facts.status)
-        return not self.over and self.connection is connection
+        return not self.over and self.connection is connection and self.n_repeats == n_repeats
 
     cdef bint tell_progress(self) except -1:
         """Hands on what has come; False: that was the end of it."""
         cdef uint64_t n
         if not self.tell_head():
             return False
+        if self.is_challenge:
+            return self.drop_progress()
         n = self.connection.received()
         if n == self.n_told or self.settling:
             return True                 # nothing new, or it is for the one who is handing on already
-        if self.is_challenge:
-            self.n_told = n
-            if n > DISCARD_MAX and self.repeats:
-                self.repeat_anew()
-            return not self.over and self.repeats
         self.settling = True
         try:
             self.sink.settle()
@@ -510,11 +508,27 @@ cdef class Exchange(Timed):
                 self.on_failed(self.connection, self.held_status, self.held_error)
         return not self.over
 
+    cdef bint drop_progress(self) except -1:
+        """The body of a 401 or 407, which is nobody's. False: that was the end of it."""
+        if self.asking:
+            return True                 # whether the request is sent again is not known yet
+        if self.end_held:
+            self.end_held = False
+            if self.held_status == QH_DONE:
+                self.finish()
+            else:
+                self.on_failed(self.connection, self.held_status, self.held_error)
+            return False
+        if self.connection.received() > DISCARD_MAX:
+            self.repeat_anew()
+            return False
+        return True
+
     cdef bint hold(self, qh_status status, size_t n_surplus, int error):
-        """True while the destination's code runs: the end of the body waits for it."""
-        if self.settling:
+        """True while the destination's code runs, or that of whoever is asked for credentials: the end of the body waits."""
+        if self.settling or self.asking:
             self.end_held, self.held_status, self.held_surplus, self.held_error = True, status, n_surplus, error
-        return self.settling
+        return self.settling or self.asking
 
     cdef object on_progress(self, Connection connection):
         self.tell_progress()
@@ -593,12 +607,19 @@ cdef class Exchange(Timed):
     # -- once more, with credentials
     cdef object tell_challenge(self):
         """Asks what is to become of a 401 or 407: the request is sent again, or this was the end of it."""
+        self.asking = True
         outcome = self.observer.challenged(self.block, self.connection.facts.status)
+        self.asking = False
         if self.over:
             return
         if outcome is not True:
             self.fail(outcome)
             return
+        if self.in_source:
+            self.fail(DeviceError("the body cannot be sent again while its device is being read"))
+            return
+        if self.limits is not None:
+            self.limits.watch_traffic()     # whoever was asked may have taken his time
         self.repeats = True
         if not self.keep_alive or self.framing == QH_FRAMING_CLOSE or self.n_announced > DISCARD_MAX:
             self.repeat_anew()
@@ -692,7 +713,7 @@ cdef class Exchange(Timed):
 
     # -- what the limits of time look at
     cdef bint is_moving(self):
-        return self.connection is not None
+        return self.connection is not None and not self.asking
 
     cdef uint64_t n_moved(self):
         return self.n_sent() + (self.connection.received() if self.head_done else 0)
