@@ -36,8 +36,9 @@ cdef class Observer(Task):
     cdef object head_received(self, bytes block, int status)
     # A 401 or 407: True to send the request again (credentials() is asked then), else the error.
     cdef object challenged(self, bytes block, int status)
+    cdef object proxy_challenged(self, bytes block)     # the same of a proxy's answer to CONNECT
     # Fields to add to the head of the request, or None; is_fresh: on a connection of its own. Must not run user code.
-    cdef object credentials(self, Request request, bint is_fresh)
+    cdef object credentials(self, object route, Request request, bint is_fresh)
     cdef object proxy_login(self)   # (user, password) for a proxy that wants one, or None
     cdef object tunnelled(self, Connection connection, bytes received)
     cdef bint wants_ssl_errors(self)
@@ -95,6 +96,8 @@ cdef class Exchange(Timed):
     cdef object wait_for_continue(self)
     cdef object stop_waiting(self)
     cdef object compose(self, bint is_fresh)
+    cdef object stop_connect_limit(self)
+    cdef object limit_connect(self)
     cdef object tell_challenge(self)
     cdef object repeat(self)
     cdef object repeat_anew(self)

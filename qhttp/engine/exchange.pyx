@@ -29,6 +29,7 @@ from qhttp.protocol.request cimport with_fields
 
 from os import strerror
 
+from qhttp._core import describe_head
 from qhttp.errors import (
     BodyError, DeviceError, ProtocolError, QHttpError, Truncated, UnexpectedClose,
 )
@@ -77,7 +78,10 @@ cdef class Observer(Task):
     cdef object challenged(self, bytes block, int status):
         return QHttpError("authentication is required")
 
-    cdef object credentials(self, Request request, bint is_fresh):
+    cdef object proxy_challenged(self, bytes block):
+        return QHttpError("authentication is required")
+
+    cdef object credentials(self, object route, Request request, bint is_fresh):
         return None
 
     cdef object proxy_login(self):
@@ -114,6 +118,14 @@ cdef class Observer(Task):
         pass
 
 
+cdef bint proxy_closes(bytes block):
+    """Whether a head says so in the old field that only matters here, as recorded."""
+    if b"proxy-connection" not in block.lower():
+        return False
+    return any(token.strip().lower() == "close" for name, value in describe_head(block)[4]
+               if name.lower() == "proxy-connection" for token in value.split(","))
+
+
 cdef object closed_unexpectedly():
     return UnexpectedClose("Server closed connection unexpectedly")
 
@@ -135,9 +147,12 @@ cdef class Exchange(Timed):
 
     cdef object compose(self, bint is_fresh):
         """The head as it is sent on this connection."""
-        fields = self.observer.credentials(self.request, is_fresh)
-        if fields is not None or self.n_repeats:
-            self.set_head(with_fields(self.request.head, fields or ()))
+        cdef bytes head = self.request.head
+        fields = self.observer.credentials(self.route, self.request, is_fresh)
+        if fields is not None:
+            head = with_fields(head, fields)
+        if head is not self.head:       # it may have been composed before, with others or none
+            self.set_head(head)
 
     # -- a connection
     cdef object begin(self):
@@ -192,15 +207,28 @@ cdef class Exchange(Timed):
         return self.observer.wants_ssl_errors()
 
     def asked(self, error, certificate):
-        if self.limits is not None:
-            self.limits.connected()     # whoever is asked may take his time
+        self.stop_connect_limit()
         return self.observer.ssl_errors(error, certificate) and not self.over
 
     def proxy_challenged(self, block):
-        return self.observer.challenged(block, 407)
+        self.stop_connect_limit()
+        outcome = self.observer.proxy_challenged(block)
+        self.limit_connect()
+        return outcome
 
     def proxy_login(self):
-        return self.observer.proxy_login()
+        self.stop_connect_limit()
+        login = self.observer.proxy_login()
+        self.limit_connect()
+        return login
+
+    cdef object stop_connect_limit(self):
+        if self.limits is not None:
+            self.limits.connected()     # whoever is asked may take his time
+
+    cdef object limit_connect(self):
+        if self.limits is not None and not self.over:
+            self.limits.limit_connect()
 
     cdef object use(self, Connection connection, bint reused):
         if self.limits is not None:
@@ -306,7 +334,7 @@ cdef class Exchange(Timed):
     cdef object rewind(self):
         self.in_source = True
         try:
-            self.request.source.rewind(self.n_retries + self.n_repeats > 0)
+            self.request.source.rewind()
         except DeviceError as error:
             if not self.over:
                 self.fail(error)
@@ -621,7 +649,8 @@ cdef class Exchange(Timed):
         if self.limits is not None:
             self.limits.watch_traffic()     # whoever was asked may have taken his time
         self.repeats = True
-        if not self.keep_alive or self.framing == QH_FRAMING_CLOSE or self.n_announced > DISCARD_MAX:
+        if (not self.keep_alive or self.framing == QH_FRAMING_CLOSE or self.n_announced > DISCARD_MAX
+                or proxy_closes(self.block)):
             self.repeat_anew()
 
     cdef object repeat(self):

@@ -36,10 +36,10 @@ class Source:
     """`length` is in bytes; None where nobody knows, and the pieces are chunks (RFC 9112 section 7.1). `file` is the descriptor
     of a real file that the system may send from, whatever its class's read() does not do; -1: there is none."""
 
-    __slots__ = ("device", "file", "left", "length")
+    __slots__ = ("device", "file", "left", "length", "was_read")
 
     def __init__(self, device):
-        self.device = device
+        self.device, self.was_read = device, False
         try:
             open_device(device, "ReadOnly")
             self.length = self.left = self._find_length()
@@ -62,8 +62,8 @@ class Source:
             raise ValueError(f"its size is {size!r}")
         return size
 
-    def rewind(self, again):
-        """Back to the start; `again`: something of it was sent before."""
+    def rewind(self):
+        """Back to the start."""
         self.left = self.length
         try:
             if _is_seekable(self.device):
@@ -71,7 +71,7 @@ class Source:
                 return
         except Exception as error:
             raise DeviceError(f"Error reading from device: {error}") from error
-        if again:
+        if self.was_read:
             raise DeviceError("the body cannot be sent again: its device cannot seek")
 
     @property
@@ -83,6 +83,7 @@ class Source:
         wanted = BLOCK if self.left is None else min(BLOCK, self.left)
         if wanted == 0:
             return b""
+        self.was_read = True
         try:
             block = self.device.read(wanted)
             if not isinstance(block, (bytes, bytearray, memoryview)):
