@@ -180,9 +180,9 @@ cdef class RequestQueue(Observer):
         if not self.target_head:
             return target
         target = target.partition(b"#")[0]
-        if b"://" in target.partition(b"?")[0]:
-            return target
-        return self.target_head + (target if target.startswith(b"/") else b"/" + target)
+        if target.startswith(b"/"):
+            return self.target_head + target
+        return target if b"://" in target.partition(b"?")[0] else self.target_head + b"/" + target
 
     def _set_first_host(self, str host, int port, bint is_https):
         self.set_host(host, port, is_https)
@@ -312,6 +312,8 @@ cdef class RequestQueue(Observer):
         if self.host is None:
             self.fail(UNKNOWN_ERROR, "No server set to connect to")
             return
+        if self.wiring is not None:
+            self.wiring.asks("https" if self.is_https else "http", self.host, self.port)
         if self.no_way is not None:
             self.fail(UNKNOWN_ERROR, self.no_way)
             return
@@ -493,17 +495,22 @@ cdef class RequestQueue(Observer):
         self.set_state(READING)
 
     # -- credentials: a 401 or 407 is never an answer like any other, nobody may take its page for the content
-    cdef object credentials(self, Request request, bint is_fresh):
+    # The route is the exchange's: that of the queue may be another one by now.
+    cdef object credentials(self, object route, Request request, bint is_fresh):
         if self.wiring is None or not self.wiring.has_parties:
             return None
-        return self.wiring.credentials(self.route, request.head, is_fresh)
+        return self.wiring.credentials(route, request.head, is_fresh)
 
     cdef object challenged(self, bytes block, int status):
         self.head_block, self.response = block, None
-        return self.find_wiring().challenged(self, self.route, block, status)
+        return self.find_wiring().challenged(self, self.exchange.route, self.exchange.request.head, block, status)
+
+    cdef object proxy_challenged(self, bytes block):
+        self.head_block, self.response = block, None
+        return self.find_wiring().proxy_challenged(self, self.exchange.route, block)
 
     cdef object proxy_login(self):
-        return self.find_wiring().proxy_login(self, self.route)
+        return self.find_wiring().proxy_login(self, self.exchange.route)
 
     def _ask_for_user(self, authenticator):
         self.emit(self.authenticationRequired, self.host, self.port, authenticator)
@@ -532,7 +539,7 @@ cdef class RequestQueue(Observer):
     cdef object head_received(self, bytes block, int status):
         self.head_block, self.response = block, None
         if self.wiring is not None and self.wiring.has_parties:
-            self.wiring.accepted(self.route, block)
+            self.wiring.accepted(self.exchange.route, self.exchange.request.head, block)
         if self.responseHeaderReceived.slots is not None:
             self.emit(self.responseHeaderReceived, self.current_response())
 

@@ -84,9 +84,13 @@ class Wiring:
         return Proxy(kind, host, port, party)
 
     # -- credentials
+    def asks(self, *origin):
+        """That server is asked now: what set_user gave before is its own, whether or not it can be reached."""
+        self._origins.for_origin(origin)
+
     def credentials(self, route, head, is_fresh):
         """Fields to add to a request, or None. `is_fresh`: nothing was sent on its connection before."""
-        origin = self._origins.for_origin(route.origin)
+        origin = self._origins.for_origin(origin_of(route, head))
         proxy = route.proxy.party if route.is_fetched else None
         if is_fresh:
             self.connection_lost(route)
@@ -106,38 +110,34 @@ class Wiring:
         if route.is_fetched:
             route.proxy.party.connection_changed()
 
-    def accepted(self, route, block):
-        """An answer that is no challenge came."""
-        for party, name in ((self._origins.for_origin(route.origin), "authentication-info"),
+    def accepted(self, route, head, block):
+        """An answer that is no challenge came to the request with that head."""
+        for party, name in ((self._origins.for_origin(origin_of(route, head)), "authentication-info"),
                             (route.proxy.party if route.is_fetched else None, "proxy-authentication-info")):
             if party is not None and party.scheme is not None:
                 party.accepted(", ".join(values_of(block, name)))
 
-    def challenged(self, queue, route, block, status):
-        """A 401 or 407 came: True to ask again, with what `credentials` then gives; else the error it is."""
+    def challenged(self, queue, route, head, block, status):
+        """A 401 or 407 came to the request with that head: True to ask again, with what `credentials` then gives; else the
+        error it is."""
         self.has_parties = True
-        if status == 401:
-            failure, field, party = AuthenticationRequired, "www-authenticate", self._origins.for_origin(route.origin)
-        else:
-            failure, field = ProxyAuthenticationRequired, "proxy-authenticate"
-            if route.proxy is None:
-                return failure("Proxy authentication required")     # of whom? No proxy was set
-            party = route.proxy.party
-            if route.is_fetched:
-                self._origins.for_origin(route.origin).connection_changed()
-        verdict = party.challenged(values_of(block, field))
-        if verdict == AGAIN:
-            return True
-        if verdict == UNKNOWN:
-            return failure("Unknown authentication method")
-        if status == 401:
-            user, password = self._ask(party, queue._ask_for_user)
-        else:
-            user, password = self._ask_for_proxy(queue, route)
-        if party.answered(user, password):
-            return True
-        text = "Authentication required" if status == 401 else "Proxy authentication required"
-        return failure(f"{text}: {party.problem}" if party.problem else text)
+        if status == 407:
+            if not route.is_fetched:    # of whom? No proxy has read the request
+                return ProxyAuthenticationRequired("Proxy authentication required")
+            self._origins.for_origin(origin_of(route, head)).connection_changed()
+            return self.proxy_challenged(queue, route, block)
+        origin, text = origin_of(route, head), "Authentication required"
+        if origin != route.origin:
+            return AuthenticationRequired(f"{text}: the path names another server than setHost")
+        party = self._origins.for_origin(origin)
+        return answer(party, values_of(block, "www-authenticate"), lambda: self._ask(party, queue._ask_for_user),
+                      AuthenticationRequired, text)
+
+    def proxy_challenged(self, queue, route, block):
+        """The same of the proxy's own 407."""
+        self.has_parties = True
+        return answer(route.proxy.party, values_of(block, "proxy-authenticate"), lambda: self._ask_for_proxy(queue, route),
+                      ProxyAuthenticationRequired, "Proxy authentication required")
 
     def proxy_login(self, queue, route):
         """(user, password) for a SOCKS5 proxy that wants one, or None."""
@@ -158,6 +158,30 @@ class Wiring:
         authenticator = QAuthenticator(party.realm, party.user, party.password, {"realm": party.realm})
         emit(authenticator)
         return authenticator.user(), authenticator.password()
+
+
+def answer(party, values, ask, failure, text):
+    """What becomes of a party's challenge: True, or the error."""
+    verdict = party.challenged(values)
+    if verdict == AGAIN:
+        return True
+    if verdict == UNKNOWN:
+        return failure("Unknown authentication method")
+    if party.answered(*ask()):
+        return True
+    return failure(f"{text}: {party.problem}" if party.problem else text)
+
+
+def origin_of(route, head):
+    """Whose credentials go with a request: those of the route's server, unless a proxy is to fetch from another one, which the
+    target names (RFC 9112 section 3.2.2). That one is told apart by all that stands there, in the place of a host."""
+    if route.is_fetched:
+        scheme, _, rest = head.split(b" ", 2)[1].partition(b"://")
+        authority = rest.partition(b"/")[0].partition(b"?")[0].lower()
+        name = route.authority.lower()
+        if scheme.lower() != b"http" or (authority != name and (route.port != 80 or authority != name.removesuffix(b":80"))):
+            return "http", scheme + b"://" + authority, 0
+    return route.origin
 
 
 def values_of(block, name):

@@ -36,8 +36,9 @@ cdef class Observer(Task):
     cdef object head_received(self, bytes block, int status)
     # A 401 or 407: True to send the request again (credentials() is asked then), else the error.
     cdef object challenged(self, bytes block, int status)
+    cdef object proxy_challenged(self, bytes block)     # the same of a proxy's answer to CONNECT
     # Fields to add to the head of the request, or None; is_fresh: on a connection of its own. Must not run user code.
-    cdef object credentials(self, Request request, bint is_fresh)
+    cdef object credentials(self, object route, Request request, bint is_fresh)
     cdef object proxy_login(self)   # (user, password) for a proxy that wants one, or None
     cdef object tunnelled(self, Connection connection, bytes received)
     cdef bint wants_ssl_errors(self)
@@ -66,8 +67,8 @@ cdef class Exchange(Timed):
     cdef bint head_done         # the final head is here, the body is under way
     cdef bytes block            # the final head
     cdef bint is_challenge      # it is a 401 or 407: its body is dropped ...
+    cdef bint asking            # the user is asked about it: his time does not count, and what ends its body waits
     cdef bint repeats           # ... and the request sent once more
-    cdef bint asking            # the user is asked for credentials: his time does not count
     cdef unsigned int n_repeats # how often it was
     cdef Timer continue_timer   # until when a 100 is waited for; None: it is not
     cdef bint stop_sending      # the answer came first
@@ -115,6 +116,7 @@ cdef class Exchange(Timed):
     cdef object begin_body(self, Connection connection, bytes block)
     cdef bint tell_reading(self) except -1
     cdef bint tell_head(self) except -1
+    cdef bint drop_progress(self) except -1
     cdef bint hold(self, qh_status status, size_t n_surplus, int error)
     cdef bint tell_progress(self) except -1
     cdef object finish(self)

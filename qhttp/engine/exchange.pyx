@@ -29,6 +29,7 @@ from qhttp.protocol.request cimport with_fields
 
 from os import strerror
 
+from qhttp._core import describe_head
 from qhttp.errors import (
     BodyError, DeviceError, ProtocolError, QHttpError, Truncated, UnexpectedClose,
 )
@@ -77,7 +78,10 @@ cdef class Observer(Task):
     cdef object challenged(self, bytes block, int status):
         return QHttpError("authentication is required")
 
-    cdef object credentials(self, Request request, bint is_fresh):
+    cdef object proxy_challenged(self, bytes block):
+        return QHttpError("authentication is required")
+
+    cdef object credentials(self, object route, Request request, bint is_fresh):
         return None
 
     cdef object proxy_login(self):
@@ -114,6 +118,14 @@ cdef class Observer(Task):
         pass
 
 
+cdef bint proxy_closes(bytes block):
+    """Whether a head says so in the old field that only matters here, as recorded."""
+    if b"proxy-connection" not in block.lower():
+        return False
+    return any(token.strip().lower() == "close" for name, value in describe_head(block)[4]
+               if name.lower() == "proxy-connection" for token in value.split(","))
+
+
 cdef object closed_unexpectedly():
     return UnexpectedClose("Server closed connection unexpectedly")
 
@@ -135,9 +147,12 @@ cdef class Exchange(Timed):
 
     cdef object compose(self, bint is_fresh):
         """The head as it is sent on this connection."""
-        fields = self.observer.credentials(self.request, is_fresh)
-        if fields is not None or self.head is not self.request.head:
-            self.set_head(with_fields(self.request.head, fields or ()))
+        cdef bytes head = self.request.head
+        fields = self.observer.credentials(self.route, self.request, is_fresh)
+        if fields is not None:
+            head = with_fields(head, fields)
+        if head is not self.head:       # it may have been composed before, with others or none
+            self.set_head(head)
 
     # -- a connection
     cdef object begin(self):
@@ -196,7 +211,7 @@ cdef class Exchange(Timed):
 
     def proxy_challenged(self, block):
         self.stop_connect_limit()
-        outcome = self.observer.challenged(block, 407)
+        outcome = self.observer.proxy_challenged(block)
         self.start_connect_limit()
         return outcome
 
@@ -478,29 +493,27 @@ cdef class Exchange(Timed):
     # -- the body
     cdef bint tell_head(self) except -1:
         """Announces the head, once, and before anything of the body: also where a slot of `reading` turns the loop and the
-        body's events come first. False: that was the end of it."""
+        body's events come first. False: that was the end of it, or the request has been sent once more."""
         cdef Connection connection = self.connection
-        if self.tell_reading() and not self.head_told:
+        cdef unsigned int n_repeats = self.n_repeats
+        if self.tell_reading() and not self.head_told and self.n_repeats == n_repeats:
             self.head_told = True
             if self.is_challenge:
                 self.tell_challenge()
             else:
                 self.observer.head_received(self.block, connection.facts.status)
-        return not self.over and self.connection is connection
+        return not self.over and self.connection is connection and self.n_repeats == n_repeats
 
     cdef bint tell_progress(self) except -1:
         """Hands on what has come; False: that was the end of it."""
         cdef uint64_t n
         if not self.tell_head():
             return False
+        if self.is_challenge:
+            return self.drop_progress()
         n = self.connection.received()
         if n == self.n_told or self.settling:
             return True                 # nothing new, or it is for the one who is handing on already
-        if self.is_challenge:
-            self.n_told = n
-            if n > DISCARD_MAX and self.repeats:
-                self.repeat_anew()
-            return not self.over and self.repeats
         self.settling = True
         try:
             self.sink.settle()
@@ -522,11 +535,27 @@ cdef class Exchange(Timed):
                 self.on_failed(self.connection, self.held_status, self.held_error)
         return not self.over
 
+    cdef bint drop_progress(self) except -1:
+        """The body of a 401 or 407, which is nobody's. False: that was the end of it."""
+        if self.asking:
+            return True                 # whether the request is sent again is not known yet
+        if self.end_held:
+            self.end_held = False
+            if self.held_status == QH_DONE:
+                self.finish()
+            else:
+                self.on_failed(self.connection, self.held_status, self.held_error)
+            return False
+        if self.connection.received() > DISCARD_MAX:
+            self.repeat_anew()
+            return False
+        return True
+
     cdef bint hold(self, qh_status status, size_t n_surplus, int error):
-        """True while the destination's code runs: the end of the body waits for it."""
-        if self.settling:
+        """True while the destination's code runs, or that of whoever is asked for credentials: the end of the body waits."""
+        if self.settling or self.asking:
             self.end_held, self.held_status, self.held_surplus, self.held_error = True, status, n_surplus, error
-        return self.settling
+        return self.settling or self.asking
 
     cdef object on_progress(self, Connection connection):
         self.tell_progress()
@@ -616,8 +645,14 @@ cdef class Exchange(Timed):
         if outcome is not True:
             self.fail(outcome)
             return
+        if self.in_source:
+            self.fail(DeviceError("the body cannot be sent again while its device is being read"))
+            return
+        if self.limits is not None:
+            self.limits.watch_traffic()     # whoever was asked may have taken his time
         self.repeats = True
-        if not self.keep_alive or self.framing == QH_FRAMING_CLOSE or self.n_announced > DISCARD_MAX:
+        if (not self.keep_alive or self.framing == QH_FRAMING_CLOSE or self.n_announced > DISCARD_MAX
+                or proxy_closes(self.block)):
             self.repeat_anew()
 
     cdef object repeat(self):

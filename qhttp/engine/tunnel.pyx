@@ -49,7 +49,7 @@ cdef class Tunnel(Observer):
     cdef object connecting(self):
         self.opening.connecting()
 
-    cdef object credentials(self, Request request, bint is_fresh):
+    cdef object credentials(self, object route, Request request, bint is_fresh):
         if is_fresh:
             self.party.connection_changed()
         value = self.party.value("CONNECT", request.head.split(b" ", 2)[1].decode())
