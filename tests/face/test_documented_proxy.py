@@ -166,3 +166,20 @@ def test_set_proxy_by_keyword_arguments_of_the_documentation(make, proxy, finish
     http.setProxy(host=proxy.host, port=proxy.port, username="", password="")
     ask(http, finish)
     assert http.readAll() == b"by proxy"
+
+
+def test_set_proxy_caching_type_is_an_error_for_https(make, proxy, finish):
+    http = make()
+    http.setProxy(QNetworkProxy(QNetworkProxy.HttpCachingProxy, proxy.host, proxy.port))
+    http.setHost("ticker.example.com", QHttp.ConnectionModeHttps)
+    http.get("/ticks.asp")
+    finish(http)
+    assert http.error() == QHttp.UnknownError and "caching proxy" in http.errorString() and proxy.connections == []
+
+
+def test_set_proxy_object_of_a_real_qt_is_accepted(make, proxy, finish):
+    qt = pytest.importorskip("PySide6.QtNetwork")
+    http = make()
+    http.setProxy(qt.QNetworkProxy(qt.QNetworkProxy.HttpCachingProxy, proxy.host, proxy.port))
+    ask(http, finish)
+    assert http.readAll() == b"by proxy"
