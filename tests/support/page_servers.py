@@ -33,8 +33,9 @@ PAUSE_S = 0.02
 def make_certificate(folder: Path, name: str, *subjects: str) -> Path:
     """A self-signed certificate for these names, with its key: a PEM file."""
     key, pem = folder / f"{name}.key", folder / f"{name}.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-                    "-subj", f"/CN={name}", "-addext", "subjectAltName=" + ",".join(f"DNS:{subject}" for subject in subjects),
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-days", "2", "-subj", f"/CN={name}", "-addext",
+                    "subjectAltName=" + ",".join(f"DNS:{subject}" for subject in subjects),
                     "-addext", "keyUsage=critical,digitalSignature,keyCertSign", "-keyout", key, "-out", pem],
                    check=True, capture_output=True)
     pem.write_text(pem.read_text() + key.read_text())
@@ -69,7 +70,8 @@ def reply(method: str, path: str, fields: dict[str, str], body: bytes) -> list[b
         case "/old":
             return [answer(b"", "Location: /hello", status="302 Found")]
         case "/stream":
-            return [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"4\r\none \r\n", b"4\r\ntwo \r\n", b"5\r\nthree\r\n0\r\n\r\n"]
+            return [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                    b"4\r\none \r\n", b"4\r\ntwo \r\n", b"5\r\nthree\r\n0\r\n\r\n"]
         case "/echo":
             return [answer(body)]
         case "/plugins.txt":
@@ -166,8 +168,8 @@ def server_context(pem: Path, members: Path | None = None) -> ssl.SSLContext:
 
 @contextlib.contextmanager
 def world(folder: Path | None = None):
-    """All of it, with the certificates in `folder` (the current one): authority.pem is what is trusted, member.pem the client's.
-    The system's own trust is authority.pem, too."""
+    """All of it, with the certificates in `folder` (the current one): authority.pem is what is trusted, also by the system;
+    member.pem is the client's."""
     folder = Path(folder or os.getcwd())
     pem = make_certificate(folder, "authority", "*.example.org")
     stranger = make_certificate(folder, "stranger", "self-signed.example.org")

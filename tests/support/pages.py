@@ -1,10 +1,11 @@
 """The pages of documentation: their links and headings, and the blocks of Python that run.
 
-A block that begins with ```python runnable is a complete program. A block ```text prints behind it is what it prints. The blocks
-of a page run one after the other, each with names of its own, in an empty folder and in the small world of
-`support.page_servers`: `python -m support.pages <page>`.
+A block that begins with ```python runnable is a complete program; a further word names a module without which it is passed
+over. A block ```text prints behind it is what it prints. The blocks of a page run one after the other, each with names of its
+own, in an empty folder and in the small world of `support.page_servers`: `python -m support.pages <page>`.
 """
 import contextlib
+import importlib.util
 import io
 import re
 import sys
@@ -52,7 +53,7 @@ def programs(page: Path) -> list[tuple[Block, str | None]]:
     all_blocks = blocks(page)
     following = [*all_blocks[1:], Block("", "", 0)]
     return [(block, after.text if after.info == "text prints" else None)
-            for block, after in zip(all_blocks, following, strict=False) if block.info == "python runnable"]
+            for block, after in zip(all_blocks, following, strict=False) if block.info.split()[:2] == ["python", "runnable"]]
 
 
 def prose(page: Path) -> str:
@@ -92,6 +93,8 @@ def run(page: Path) -> int:
     n_failed = 0
     with world():
         for block, expected in programs(page):
+            if any(importlib.util.find_spec(module) is None for module in block.info.split()[2:]):
+                continue
             out = io.StringIO()
             source = "\n" * (block.line - 1) + block.text        # so that a traceback names the line of the page
             try:
