@@ -68,27 +68,32 @@ def test_set_proxy_object_transparent_http_type_tunnels_https(make, scripted_ser
     assert proxy.requests[-1][1].startswith(b"GET /ticks.asp HTTP/1.1\r\n")
 
 
-def test_set_proxy_object_socks5_is_transparent(make, scripted_server, finish):
+def socks(peer):
+    """Agrees to everything that a SOCKS5 client asks for; takes the greeting, the address in two pieces."""
+    while len(peer.pending) < 2:
+        peer.more()
+    peer.take(2 + peer.pending[1])
+    peer.send(b"\x05\x00")
+    peer.take(5)
+    peer.take(peer.taken[-1][4] + 2)
+    peer.send(b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
+
+
+@pytest.mark.parametrize("mode, port", [(QHttp.ConnectionModeHttp, 80), (QHttp.ConnectionModeHttps, 443)])
+def test_set_proxy_object_socks5_is_transparent(make, scripted_server, finish, tmp_path, mode, port):
     pytest.importorskip("socksio")
-
-    def socks(peer):
-        peer.take(2 + peer_methods(peer))
-        peer.send(b"\x05\x00")
-        peer.take(5)
-        peer.take(peer.taken[-1][4] + 2)
-        peer.send(b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
-
-    def peer_methods(peer):
-        while len(peer.pending) < 2:
-            peer.more()
-        return peer.pending[1]
-
-    proxy = scripted_server([socks, *ANSWER])
+    if mode and shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    tls = [StartTls(make_certificate(tmp_path))] if mode else []
+    proxy = scripted_server(beyond=[socks, *tls, *ANSWER])
     http = make()
+    http.sslErrors.connect(lambda errors: http.ignoreSslErrors())
     http.setProxy(QNetworkProxy(QNetworkProxy.Socks5Proxy, proxy.host, proxy.port))
-    ask(http, finish)
-    assert http.readAll() == b"by proxy" and proxy.requests[0][2] == b"ticker.example.com\x00\x50"
-    assert proxy.requests[0][3].startswith(b"GET /ticks.asp HTTP/1.1\r\n")
+    http.setHost("ticker.example.com", mode)
+    http.get("/ticks.asp")
+    finish(http)
+    assert http.readAll() == b"by proxy" and proxy.requests[-1][2] == b"ticker.example.com" + port.to_bytes(2, "big")
+    assert proxy.requests[-1][3].startswith(b"GET /ticks.asp HTTP/1.1\r\n")
 
 
 def test_set_proxy_after_set_host_applies_after_the_next_one(make, proxy, scripted_server, finish):

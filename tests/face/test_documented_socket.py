@@ -101,3 +101,14 @@ def test_socket_made_in_another_thread_is_used_in_the_objects_own(server):
         thread.start()
         thread.join()
     assert bodies == [b"1"]
+
+
+def test_socket_whose_connection_has_ended_is_not_connected_again(make, scripted_server, finish):
+    server = scripted_server(beyond=[ReceiveRequest(), Send(whole(b"1", b"Connection: close"))])
+    http = make(server)
+    with socket.create_connection((server.host, server.port)) as sock:
+        http.setSocket(sock)
+        http.get("/")
+        http.get("/")
+        finish(http)
+    assert http.error() == QHttp.UnknownError and "setSocket has ended" in http.errorString() and len(server.connections) == 1

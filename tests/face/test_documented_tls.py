@@ -1,5 +1,6 @@
 """What the class documentation says of https: modes and their ports, sslErrors, ignoreSslErrors."""
 import shutil
+import socket
 import ssl
 
 import pytest
@@ -144,3 +145,51 @@ def test_end_without_close_notify_is_an_error_where_the_server_was_verified(make
     http.get("/")
     finish(http)
     assert http.error() == error and http.readAll() == b"cut?"
+
+
+# -- on a socket of the user's
+def test_socket_connected_and_plain_gets_tls(make, secure, trusting, finish):
+    server = secure()
+    with socket.create_connection((server.host, server.port)) as sock:
+        http = make(server.host, HTTPS, server.port)
+        http.setSslConfiguration(trusting)
+        http.setSocket(sock)
+        http.get("/")
+        finish(http)
+        assert http.readAll() == b"secret"
+
+
+def test_socket_of_ssl_is_used_as_it_is(make, secure, trusting, finish):
+    server = secure()
+    with trusting.wrap_socket(socket.create_connection((server.host, server.port)), server_hostname="localhost") as sock:
+        http = make(server.host, HTTPS, server.port)
+        http.setSocket(sock)
+        http.get("/")
+        finish(http)
+        assert http.readAll() == b"secret" and sock.version()
+
+
+def test_socket_without_tls_of_its_own_class_is_refused_for_https(make, secure, finish):
+    class Clear:
+        def __init__(self, sock):
+            self.fileno, self.recv_into, self.send = sock.fileno, sock.recv_into, sock.send
+
+    server = secure()
+    with socket.create_connection((server.host, server.port)) as sock:
+        http = make(server.host, HTTPS, server.port)
+        http.setSocket(Clear(sock))
+        http.get("/")
+        finish(http)
+        assert http.error() == QHttp.UnknownError and "in the clear" in http.errorString()
+
+
+def test_socket_whose_certificate_is_refused_is_told_and_cannot_be_ignored(make, secure, finish):
+    server, told = secure(), []
+    with socket.create_connection((server.host, server.port)) as sock:
+        http = make(server.host, HTTPS, server.port)
+        http.sslErrors.connect(lambda errors: (told.extend(errors), http.ignoreSslErrors()))
+        http.setSocket(sock)
+        http.get("/")
+        finish(http)
+    assert [(error.error(), error.certificate().isNull()) for error in told] == [(QSslError.SelfSignedCertificate, True)]
+    assert http.error() == QHttp.UnknownError and len(server.connections) == 1
