@@ -6,6 +6,7 @@
 #   bench      compare with other clients; W=name for one workload  check      lint, types, package contents
 #   sanitize   all tests under ASan and UBSan                      fuzz       coverage-guided fuzzing of the kernels
 #   perf       instruction counts of the hot pieces      page       docs/benchmarks.md from bench/published/
+#   docs       links and programs of the pages, the reference's table, the examples
 #   clean      everything that can be made again
 
 PYTHON ?= python3
@@ -16,7 +17,7 @@ SOURCES := $(wildcard src_c/*.[ch] qhttp/*.p[xy]* qhttp/*/*.p[xy]*)
 FUZZ_RUNS ?= 10000000
 ASAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
-.PHONY: demo test test-world test-all build bench perf page check sanitize fuzz clean servers
+.PHONY: demo test test-world test-all build bench perf page docs check sanitize fuzz clean servers
 
 $(VENV)/ready: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -62,6 +63,9 @@ perf: build
 
 page: build
 	$(BIN)/python -m bench.page bench/published/*.json --readme
+
+docs: build
+	$(BIN)/pytest -q tests/test_docs.py tests/test_reference.py tests/compat/test_examples.py
 
 check: build
 	$(PIP) install --group check
