@@ -640,8 +640,6 @@ cdef class Exchange(Timed):
         self.asking = False
         if self.over:
             return
-        if self.limits is not None:
-            self.limits.watch_traffic()
         if outcome is not True:
             self.fail(outcome)
             return
