@@ -22,8 +22,8 @@ cdef dict REASONS = {1: "general failure", 2: "not allowed by its rules", 3: "ne
 
 
 cdef class SocksChannel(Channel):
-    """Asks for `host` and `port`. `asker` is asked for `proxy_login()`, a (user, password) or None, when the proxy wants one; it is
-    told `tunnelled(connection)`, or `refused(connection, error)` with a QHttpError."""
+    """Asks for `host` and `port`. `asker` is asked for `proxy_login()`, a (user, password) or None, when the proxy wants one, and
+    told `login_rejected()` when it is wrong; in the end it is told `tunnelled(connection)`, or `refused(connection, error)` with a QHttpError."""
 
     def __init__(self, str host, int port, asker):
         try:
@@ -92,6 +92,7 @@ cdef class SocksChannel(Channel):
 
     def login_checked(self, Connection connection):
         if self.received[1] != 0:
+            self.asker.login_rejected()
             self.fail_login(connection)
             return
         self.machine.receive_data(self.received)
