@@ -79,10 +79,16 @@ cdef class SocksChannel(Channel):
         if method == socks5.SOCKS5AuthMethod.NO_AUTH_REQUIRED:
             self.request(connection)
             return
+        if method != socks5.SOCKS5AuthMethod.USERNAME_PASSWORD:
+            self.refuse(connection, "it wants a login of a kind that was not offered")
+            return
         login = self.asker.proxy_login()
         if connection.channel is not self:
             return                      # cancelled meanwhile
-        user, password = (text.encode("utf-8") for text in login or ("", ""))
+        try:
+            user, password = (text.encode("utf-8") for text in login or ("", ""))
+        except UnicodeEncodeError:      # no text; and the error would show it
+            user = password = b""
         if not login or not 0 < len(user) <= LOGIN_MAX or not len(password) <= LOGIN_MAX:
             self.fail_login(connection)
             return
