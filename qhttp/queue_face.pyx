@@ -77,7 +77,7 @@ cdef class QueueFace(RequestQueue):
         self.loop.check()
         self.find_wiring().set_tls(context)
         if self.host is not None:
-            self.set_host(self.host, self.port, self.is_https)
+            self.set_host(self.host, self.port, self.is_https, False)
 
     def _set_pipelining(self, depth):
         self.loop.check()

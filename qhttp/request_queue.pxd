@@ -98,7 +98,7 @@ cdef class RequestQueue(Observer):
 
     cdef object emit(self, Signal signal, object a, object b=*, object c=*)
     cdef object set_state(self, int state)
-    cdef object set_host(self, str host, int port, bint is_https)
+    cdef object set_host(self, str host, int port, bint is_https, bint is_new=*)
     cdef object find_wiring(self)
     cdef object take_setting(self, Entry entry)
     cdef bytes on_wire(self, bytes target)

@@ -24,7 +24,7 @@ from sys import modules
 
 from qhttp._sinks import make_sink
 from qhttp.engine.route import Route
-from qhttp.errors import DeviceError, RequestError
+from qhttp.errors import DeviceError, HostNotFound, RequestError
 from qhttp.headers import QHttpResponseHeader
 from qhttp.protocol.request import IDEMPOTENT
 
@@ -150,8 +150,9 @@ cdef class RequestQueue(Observer):
         if self.stateChanged.slots is not None:
             self.emit(self.stateChanged, state_member(state))
 
-    cdef object set_host(self, str host, int port, bint is_https):
-        """The server for the requests that start from now on. An open connection to it is used again, no other."""
+    cdef object set_host(self, str host, int port, bint is_https, bint is_new=True):
+        """The server for the requests that start from now on. An open connection to it is used again, no other. Not `is_new`: what
+        leads to it has changed, except for the proxy."""
         self.host, self.port, self.is_https = host, port if port else 443 if is_https else 80, is_https
         name = f"[{host.partition('%')[0]}]" if ":" in host else host      # a zone is our own affair (RFC 6874 section 4)
         name = name if self.port == 80 else f"{name}:{self.port}"
@@ -161,7 +162,7 @@ cdef class RequestQueue(Observer):
             self.route = Route(host, self.port)
         else:
             try:
-                self.route = self.find_wiring().route(host, self.port, is_https)
+                self.route = self.find_wiring().route(host, self.port, is_https, is_new)
             except (RequestError, ValueError) as error:     # told by the request that needs it: setHost never fails
                 self.route, self.no_way = Route(host, self.port), str(error)
             if self.route.is_fetched:
@@ -297,14 +298,12 @@ cdef class RequestQueue(Observer):
             if self.find_wiring().set_user(*value):
                 self.pool.close()
         elif entry.kind == SET_PROXY:
-            self.find_wiring().proxy = value
-            if self.host_is_first:
-                self.set_host(self.host, self.port, self.is_https)
+            self.find_wiring().set_proxy(value)
         else:
             self.find_wiring().set_socket(value[0])
             self.pool.close()
             if self.host is not None:
-                self.set_host(self.host, self.port, self.is_https)
+                self.set_host(self.host, self.port, self.is_https, False)
 
     cdef object start_exchange(self, Entry entry):
         cdef Sink sink = self.memory
@@ -312,12 +311,18 @@ cdef class RequestQueue(Observer):
         if self.host is None:
             self.fail(UNKNOWN_ERROR, "No server set to connect to")
             return
+        if self.host_is_first:
+            self.host_is_first = False
+            if "qhttp.network_proxy" in modules:        # a proxy may have been set since
+                self.set_host(self.host, self.port, self.is_https)
         if self.wiring is not None:
             self.wiring.asks("https" if self.is_https else "http", self.host, self.port)
         if self.no_way is not None:
             self.fail(UNKNOWN_ERROR, self.no_way)
             return
-        self.host_is_first = False
+        if not self.host and self.route.proxy is not None:
+            self.failed(HostNotFound("Host  not found"))
+            return
         if exchange is None:
             outer, self.telling = self.telling, entry       # devices are asked: code of the user's
             try:

@@ -16,16 +16,16 @@ DIRECT = (QNetworkProxy.DefaultProxy, QNetworkProxy.NoProxy, QNetworkProxy.FtpCa
 
 
 class Wiring:
-    """proxy: a QNetworkProxy, for routes made from now on. has_parties: somebody may have to be authenticated; before that, no
-    request needs to ask."""
+    """has_parties: somebody may have to be authenticated; before that, no request needs to ask."""
 
-    __slots__ = ("_origins", "_proxies", "_socket", "_tls", "has_parties", "proxy")
+    __slots__ = ("_origins", "_proxies", "_proxy_is_new", "_proxy_now", "_proxy_set", "_socket", "_tls", "has_parties")
 
     def __init__(self):
         self._origins, self._proxies = Parties(), Parties()
         self._socket = self._tls = None
         self.has_parties = False
-        self.proxy = QNetworkProxy()
+        self._proxy_set = self._proxy_now = QNetworkProxy()     # the second one: what is in use since the last set_host
+        self._proxy_is_new = False
 
     # -- settings
     def set_user(self, user, password):
@@ -33,6 +33,10 @@ class Wiring:
         self._origins.bind(user, password)
         self.has_parties = True
         return any(party.scheme is not None and party.scheme.is_per_connection for party in self._origins)
+
+    def set_proxy(self, proxy):
+        """A QNetworkProxy for the servers that are chosen from now on."""
+        self._proxy_set, self._proxy_is_new = proxy, True
 
     def set_socket(self, sock):
         """A socket of the user's for all connections from now on; None: one of ours for each."""
@@ -48,8 +52,13 @@ class Wiring:
         self._tls = None if context is None else configuration_of(context)
 
     # -- routes
-    def route(self, host, port, is_https):
-        """The Route to a server, through the proxy that was set last. Raises RequestError where there is none."""
+    def route(self, host, port, is_https, is_new):
+        """The Route to a server, through the proxy that was set last; not `is_new`: through that of the last route, for the same
+        server. Raises RequestError where there is none."""
+        if is_new:
+            self._proxy_now = self._proxy_set
+            if self._proxy_now.type() == QNetworkProxy.DefaultProxy:
+                self._proxy_now = QNetworkProxy.applicationProxy()
         return Route(host, port, self._tls_configuration() if is_https else None,
                      None if self._socket is not None else self._proxy_for(is_https), self._socket)
 
@@ -60,9 +69,7 @@ class Wiring:
         return self._tls
 
     def _proxy_for(self, is_https):
-        proxy = self.proxy
-        if proxy.type() == QNetworkProxy.DefaultProxy:
-            proxy = QNetworkProxy.applicationProxy()
+        proxy = self._proxy_now
         if proxy.type() in DIRECT or not proxy.hostName():
             return None
         if proxy.type() == QNetworkProxy.Socks5Proxy:
@@ -74,13 +81,13 @@ class Wiring:
         else:
             raise RequestError("HTTP request failed: a caching proxy cannot pass on https: use QNetworkProxy.HttpProxy")
         host, port = checked_host(proxy.hostName()), proxy.port()
-        # A party for each way of using it: its challenges to CONNECT are not those to a GET.
-        key = kind, host, port
-        party = self._proxies.for_origin(key)
-        if proxy.user() and (proxy.user(), proxy.password()) != (party.user, party.password):
-            party = self._proxies.renew(key)    # another party: no connection made as somebody else is used for it
+        # A party for each way of using it: its challenges to CONNECT are not those to a GET. And one for each user who was set,
+        # so that nobody uses a tunnel that was made for another.
+        party = self._proxies.for_origin((kind, host, port, proxy.user(), proxy.password()))
+        if proxy.user() and (self._proxy_is_new or not party.user):     # else what a slot has answered is better
             party.set_credentials(proxy.user(), proxy.password())
             self.has_parties = True
+        self._proxy_is_new = False
         return Proxy(kind, host, port, party)
 
     # -- credentials
@@ -142,9 +149,9 @@ class Wiring:
     def proxy_login(self, queue, route):
         """(user, password) for a SOCKS5 proxy that wants one, or None."""
         party = route.proxy.party
-        if not party.user:
+        if party.login() is None:
             party.set_credentials(*self._ask_for_proxy(queue, route))
-        return (party.user, party.password) if party.user else None
+        return party.login()
 
     def _ask_for_proxy(self, queue, route):
         kinds = {CACHING: QNetworkProxy.HttpCachingProxy, CONNECT: QNetworkProxy.HttpProxy, SOCKS: QNetworkProxy.Socks5Proxy}

@@ -87,6 +87,14 @@ class Party:
         given = self.user, self.password
         return any(given) and given not in self._rejected
 
+    def login(self) -> tuple[str, str] | None:
+        """(user, password) where they are wanted without a challenge (SOCKS5); None: unknown, or rejected."""
+        return (self.user, self.password) if self.user and self._are_good() else None
+
+    def login_rejected(self):
+        """They were sent as `login` gave them, and are wrong."""
+        self._reject()
+
     # -- what the server says
     def challenged(self, values: list[str], edition: int | None = None) -> str:
         """A 401 or 407 came with these WWW-Authenticate or Proxy-Authenticate values: AGAIN (repeat the request, silently),
@@ -173,12 +181,12 @@ class Party:
 
 
 class Parties:
-    """The parties of one client, by their keys: (scheme, host, port) of an origin, or such of a proxy. The one that was not
+    """The parties of one client, by their keys: (scheme, host, port) of an origin, or such and more of a proxy. The one that was not
     asked for the longest is forgotten beyond `max_parties`. A key never sees the credentials of another."""
 
     def __init__(self, max_parties: int = MAX_PARTIES):
         self.max_parties = max_parties
-        self._parties: dict[tuple[str, str, int], Party] = {}       # in the order of use
+        self._parties: dict[tuple, Party] = {}      # in the order of use
         self._pending: tuple[str, str] | None = None
 
     def __iter__(self):
@@ -188,12 +196,7 @@ class Parties:
         """Keeps credentials for the party that is asked for next, and for no other."""
         self._pending = user or "", password or ""
 
-    def renew(self, key: tuple[str, str, int]) -> Party:
-        """A new party for a key, which knows nothing of the one before."""
-        self._parties.pop(key, None)
-        return self.for_origin(key)
-
-    def for_origin(self, key: tuple[str, str, int]) -> Party:
+    def for_origin(self, key: tuple) -> Party:
         """The party of a key; pending credentials become its own."""
         party = self._parties.pop(key, None) or Party(key[1])
         self._parties[key] = party

@@ -126,6 +126,9 @@ cdef class Opening(Watcher):
     def proxy_login(self):
         return self.listener.proxy_login()
 
+    def login_rejected(self):
+        self.route.proxy.party.login_rejected()
+
     def proxy_challenged(self, block):
         return self.listener.proxy_challenged(block)
 

@@ -22,8 +22,8 @@ cdef dict REASONS = {1: "general failure", 2: "not allowed by its rules", 3: "ne
 
 
 cdef class SocksChannel(Channel):
-    """Asks for `host` and `port`. `asker` is asked for `proxy_login()`, a (user, password) or None, when the proxy wants one; it is
-    told `tunnelled(connection)`, or `refused(connection, error)` with a QHttpError."""
+    """Asks for `host` and `port`. `asker` is asked for `proxy_login()`, a (user, password) or None, when the proxy wants one, and
+    told `login_rejected()` when it is wrong; in the end it is told `tunnelled(connection)`, or `refused(connection, error)` with a QHttpError."""
 
     def __init__(self, str host, int port, asker):
         try:
@@ -79,10 +79,16 @@ cdef class SocksChannel(Channel):
         if method == socks5.SOCKS5AuthMethod.NO_AUTH_REQUIRED:
             self.request(connection)
             return
+        if method != socks5.SOCKS5AuthMethod.USERNAME_PASSWORD:
+            self.refuse(connection, "it wants a login of a kind that was not offered")
+            return
         login = self.asker.proxy_login()
         if connection.channel is not self:
             return                      # cancelled meanwhile
-        user, password = (text.encode("utf-8") for text in login or ("", ""))
+        try:
+            user, password = (text.encode("utf-8") for text in login or ("", ""))
+        except UnicodeEncodeError:      # no text; and the error would show it
+            user = password = b""
         if not login or not 0 < len(user) <= LOGIN_MAX or not len(password) <= LOGIN_MAX:
             self.fail_login(connection)
             return
@@ -92,6 +98,7 @@ cdef class SocksChannel(Channel):
 
     def login_checked(self, Connection connection):
         if self.received[1] != 0:
+            self.asker.login_rejected()
             self.fail_login(connection)
             return
         self.machine.receive_data(self.received)
