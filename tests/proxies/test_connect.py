@@ -2,7 +2,18 @@
 import pytest
 from proxies.test_choice import OK, network_proxy, script
 from support.actions import Close, Pause, ReceiveHead, Repeat, Reset, Send, StartTls
-from support.credentials import BASIC, PASSWORD, USER, WRONG_PASSWORD, basic, digest, is_right_digest, proxy_refused, refused, values
+from support.credentials import (
+    BASIC,
+    PASSWORD,
+    USER,
+    WRONG_PASSWORD,
+    basic,
+    digest,
+    is_right_digest,
+    proxy_refused,
+    refused,
+    values,
+)
 from support.faults import BODY, head, whole
 
 import qhttp
