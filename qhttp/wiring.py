@@ -49,8 +49,8 @@ class Wiring:
 
     # -- routes
     def route(self, host, port, is_https, is_new):
-        """The Route to a server, through the proxy that was set last; not `is_new`: through that of the last route, for the same
-        server. Raises RequestError where there is none."""
+        """The Route to a server, through the proxy that was set last; not `is_new`: through that of the last route, for the
+        same server. Raises RequestError where there is none."""
         if is_new:
             self._proxy_now = self._proxy_set
             if self._proxy_now.type() == QNetworkProxy.DefaultProxy:
