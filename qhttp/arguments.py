@@ -29,6 +29,11 @@ def plain_path(path: Any) -> Any:
     return bytes(path.data()) if callable(getattr(path, "data", None)) else path
 
 
+def _shown(hostname: str) -> str:
+    """What of a faulty host may stand in a message: no user and password of a URL."""
+    return ascii(str.rpartition(hostname, "@")[2][:80])
+
+
 def checked_host(hostname: str) -> str:
     """The name as it goes on the wire, or the address without brackets; "" is let pass, and not found later."""
     if is_url(hostname):
@@ -41,18 +46,18 @@ def checked_host(hostname: str) -> str:
         from qhttp.engine.resolver import literal_address
         name = name[1:-1] if bracketed else name
         if literal_address(name, 0) is None or ":" not in name:
-            raise ValueError(f"hostname must be a name or an address alone, not {hostname[:80]!r}")
+            raise ValueError(f"hostname must be a name or an address alone, not {_shown(hostname)}")
         return name
     if not name.isascii():
         try:
             name = name.encode("idna").decode("ascii")
         except UnicodeError as error:
-            raise ValueError(f"hostname has no form for the wire: {hostname[:80]!a}: {error}") from None
+            raise ValueError(f"hostname has no form for the wire: {_shown(hostname)}: {error}") from None
     if any(c <= " " or c == "\x7f" or c in "/?#@\\[]%:" for c in name):
-        raise ValueError(f"hostname must be a name or an address alone, not {hostname[:80]!r}")
+        raise ValueError(f"hostname must be a name or an address alone, not {_shown(hostname)}")
     labels = name.removesuffix(".").split(".")
     if name and (len(name) > 254 or not all(0 < len(label) < 64 for label in labels)):
-        raise ValueError(f"hostname has an empty label, or one that is too long: {hostname[:80]!r}")
+        raise ValueError(f"hostname has an empty label, or one that is too long: {_shown(hostname)}")
     return name
 
 

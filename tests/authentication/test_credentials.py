@@ -62,7 +62,7 @@ def test_credentials_second_digest_counts_the_nonce_up(scripted_server, client):
     c.http.setUser(*RIGHT)
     assert [c.get(), c.get("/b")] == [("NoError", BODY)] * 2
     assert all(map(is_right_digest, sent(server)[1:]))
-    assert ["nc=0000000%d" % n in found[0] for n, found in enumerate(answers_of(server)[1:], 1)] == [True, True]
+    assert [f"nc=0000000{n}" in found[0] for n, found in enumerate(answers_of(server)[1:], 1)] == [True, True]
 
 
 @pytest.mark.parametrize("challenge", [BASIC, digest()], ids=["basic", "digest"])
@@ -271,7 +271,8 @@ def test_credentials_current_request_shows_no_authorization(scripted_server, cli
 
 # -- challenges
 @pytest.mark.parametrize("challenge", [b"Bearer realm=x", b"", b"Unknown", b"=", b'Digest realm="', b"Digest realm=x",
-                                       b'Digest realm="r", nonce="n", algorithm=SHA3', b'Digest realm="r", nonce="n", qop="auth-int"'])
+                                       b'Digest realm="r", nonce="n", algorithm=SHA3',
+                                       b'Digest realm="r", nonce="n", qop="auth-int"'])
 def test_challenge_unusable_is_an_error_that_says_so(scripted_server, client, challenge):
     server = scripted_server(script(refused(challenge)))
     c = client(server, answers=[RIGHT])
@@ -287,7 +288,8 @@ def test_challenge_missing_is_an_error_that_says_so(scripted_server, client):
     assert c.http.errorString() == "Unknown authentication method"
 
 
-@pytest.mark.parametrize("challenges", [(BASIC, digest()), (digest(), BASIC), (BASIC + b", " + digest(),), (b"Bearer", BASIC, digest())])
+@pytest.mark.parametrize("challenges", [(BASIC, digest()), (digest(), BASIC), (BASIC + b", " + digest(),),
+                                        (b"Bearer", BASIC, digest())])
 def test_challenge_several_strongest_taken(scripted_server, client, challenges):
     server = scripted_server(script(refused(*challenges), OK))
     c = client(server)

@@ -80,11 +80,14 @@ def test_repeat_connection_of_401_unfit_sent_on_another(scripted_server, client,
 
 @pytest.mark.parametrize("how", [Close(), CloseAtOnce()])
 def test_repeat_server_closes_kept_connection_behind_401_sent_on_another(scripted_server, client, how):
+    def answer_when_closed(authenticator):
+        if isinstance(how, CloseAtOnce):
+            server.wait_for(lambda: server.connections[0].how_ended)
+        authenticator.setUser(RIGHT[0])
+        authenticator.setPassword(RIGHT[1])
+
     server = scripted_server([ReceiveRequest(), Send(refused()), how], script(OK))
-    c = client(server, answers=[lambda authenticator: (server.wait_for(lambda: server.connections[0].journal[-1] != ("sent", refused())
-                                                                       or server.connections[0].how_ended, 0.3)
-                                                       if isinstance(how, CloseAtOnce) else None,
-                                                       authenticator.setUser(RIGHT[0]), authenticator.setPassword(RIGHT[1]))])
+    c = client(server, answers=[answer_when_closed])
     assert c.get() == ("NoError", BODY)
     assert (n_connections(server), c.statuses) == (2, [200])
 
@@ -226,7 +229,8 @@ def test_repeat_401_before_the_body_of_an_unseekable_device_was_asked_for_sends_
 @pytest.mark.parametrize("kind", ["bytes", "buffer"])
 def test_repeat_early_401_during_an_upload_sends_it_anew(scripted_server, client, kind):
     data = UPLOAD * 300
-    server = scripted_server([ReceiveHead(), Send(refused()), Pause(0.05), ReceiveBody()], [ReceiveHead(), ReceiveBody(), Send(OK)])
+    server = scripted_server([ReceiveHead(), Send(refused()), Pause(0.05), ReceiveBody()],
+                             [ReceiveHead(), ReceiveBody(), Send(OK)])
     c = client(server)
     c.http.setUser(*RIGHT)
     c.http.post("/", data if kind == "bytes" else io.BytesIO(data))

@@ -1,4 +1,4 @@
-"""What the tests of proxies share: the face's watchdog, certificates, clients, and no proxy of the application's left behind."""
+"""What the tests of proxies share: the face's watchdog, certificates, clients, and no application proxy left behind."""
 import ssl
 
 import pytest

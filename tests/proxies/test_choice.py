@@ -1,7 +1,7 @@
 """Which way a request takes: setProxy, kinds of QNetworkProxy, the application's, and when each of them counts."""
 import pytest
 from support.actions import ReceiveRequest, Send
-from support.credentials import values
+from support.credentials import PASSWORD, USER, basic, proxy_refused, refused, values
 from support.faults import BODY, whole
 
 import qhttp
@@ -9,7 +9,6 @@ from qhttp import QNetworkProxy
 
 OK = whole()
 ORIGIN, PORT = "origin.test", 8080
-CONNECTION = b"Connection: Keep-Alive\r\n"
 
 
 def script(*answers):
@@ -39,8 +38,8 @@ def test_http_through_a_proxy_absolute_uri_exact_bytes(proxy, client, overload):
     c.http.setProxy(*([proxy.host, proxy.port] if overload == "host and port" else [network_proxy(overload, proxy)]))
     c.http.setHost(ORIGIN, PORT)
     assert c.get("/a?b=c") == ("NoError", BODY)
-    assert proxy.requests == [[b"GET http://origin.test:8080/a?b=c HTTP/1.1\r\nConnection: Keep-Alive\r\nHost: origin.test:8080\r\n"
-                               b"Proxy-Connection: keep-alive\r\n\r\n"]]
+    assert proxy.requests == [[b"GET http://origin.test:8080/a?b=c HTTP/1.1\r\nConnection: Keep-Alive\r\n"
+                               b"Host: origin.test:8080\r\nProxy-Connection: keep-alive\r\n\r\n"]]
     assert c.told.states == ["Connecting", "Sending", "Reading", "Connected"]
 
 
@@ -268,13 +267,13 @@ def test_direct_connection_not_used_for_the_same_address_as_proxy(proxy, client)
     assert len(proxy.connections) == 2
 
 
-@pytest.mark.parametrize("host", ["", "no.such.proxy.invalid"])
-def test_proxy_name_not_found_is_the_error(client, host):
+@pytest.mark.parametrize("mode", ["Http", "Https"])
+def test_proxy_name_not_found_is_the_error(client, mode):
     c = client()
-    c.http.setProxy(host or "also.not.there.invalid", 3128)
-    c.http.setHost(ORIGIN)
-    assert c.get()[0] == "HostNotFound"
-    assert (host or "also.not.there.invalid") in c.http.errorString()
+    c.http.setProxy("no.such.proxy.invalid", 3128)
+    c.http.setHost(ORIGIN, getattr(qhttp.QHttp, f"ConnectionMode{mode}"))
+    assert c.get() == ("HostNotFound", b"")
+    assert c.http.errorString() == "Host no.such.proxy.invalid not found"
 
 
 @pytest.mark.parametrize("kind", ["HttpProxy", "Socks5Proxy"])
@@ -295,3 +294,40 @@ def test_empty_host_name_is_not_found_and_no_proxy_is_asked(scripted_server, cli
     c.http.setHost("", getattr(qhttp.QHttp, f"ConnectionMode{mode}"))
     assert c.get()[0] == "HostNotFound"
     assert server.connections == [] or not server.connections[0].received
+
+
+def test_proxy_given_with_a_password_in_its_name_refused_without_showing_it(client):
+    c = client()
+    with pytest.raises(ValueError) as refusal:
+        c.http.setProxy("someuser:somesecret@proxy.test", 3128)
+    c.http.setProxy(QNetworkProxy(QNetworkProxy.HttpProxy, "someuser:somesecret@proxy.test", 3128))
+    c.http.setHost(ORIGIN)
+    assert c.get()[0] == "UnknownError"
+    for text in (str(refusal.value), c.http.errorString()):
+        assert "proxy.test" in text and "some" not in text
+
+
+def test_pipelining_through_a_caching_proxy_407_and_401_each_answered_once(scripted_server, client):
+    def serve(peer):
+        while True:
+            ReceiveRequest()(peer)
+            request = peer.taken[-1]
+            if values(request, "Proxy-Authorization") != [basic("p", "q")]:
+                peer.send(proxy_refused())
+            elif values(request) != [basic()]:
+                peer.send(refused())
+            else:
+                peer.send(whole(request.split(b" ")[1]))
+
+    proxy = scripted_server(beyond=[serve])
+    c = client(answers=[(USER, PASSWORD)], proxy_answers=[("p", "q")])
+    c.http.setPipelining(4)
+    c.http.setProxy(proxy.host, proxy.port)
+    c.http.setHost(ORIGIN)
+    bodies = []
+    c.http.requestFinished.connect(lambda *_: bodies.append(bytes(c.http.readAll())))
+    for n in range(6):
+        c.http.get(f"/{n}")
+    assert c.outcome()[0] == "NoError"
+    assert bodies[2:] == [b"http://origin.test/%d" % n for n in range(6)]
+    assert (len(c.asked), len(c.asked_by_proxy)) == (1, 1)

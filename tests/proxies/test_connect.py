@@ -96,7 +96,8 @@ def test_connect_2xx_makes_the_tunnel_whatever_its_head_says(scripted_server, as
     assert asking(proxy).get() == ("NoError", BODY)
 
 
-@pytest.mark.parametrize("status", [b"403 Forbidden", b"502 Bad Gateway", b"301 Moved", b"200x", b"401 Unauthorized", b"101 Switching"])
+@pytest.mark.parametrize("status", [b"403 Forbidden", b"502 Bad Gateway", b"301 Moved", b"200x", b"401 Unauthorized",
+                                    b"101 Switching"])
 def test_connect_refused_is_an_error_and_its_page_is_nobodys(scripted_server, asking, status):
     proxy = scripted_server(tunnel(whole(b"a page", b"WWW-Authenticate: " + BASIC, status=b"HTTP/1.1 " + status + b"\r\n")))
     c = asking(proxy, answers=[RIGHT])
@@ -107,7 +108,8 @@ def test_connect_refused_is_an_error_and_its_page_is_nobodys(scripted_server, as
 
 
 @pytest.mark.parametrize("ending", [
-    [Close()], [Reset()], [Send(b"HTTP/1.1 200"), Close()], [Send(b"garbage\r\n\r\n")], [Send(b"\x16\x03\x01\x00\x05"), Close()],
+    [Close()], [Reset()], [Send(b"HTTP/1.1 200"), Close()], [Send(b"garbage\r\n\r\n")],
+    [Send(b"\x16\x03\x01\x00\x05"), Close()],
     [Send(b"HTTP/1.1 200 OK\r\n"), Repeat(b"X: y\r\n", 200_000)], [Send(b"HTTP/1.1 200 " + b"x" * 200_000)],
     [Repeat(b"HTTP/1.1 100 Continue\r\n\r\n", 60_000)], [Send(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 300_000 + b"\r\n\r\n")],
 ], ids=["closed", "reset", "cut head", "garbage", "no HTTP", "endless head", "endless line", "endless 100s", "too long head"])
@@ -203,7 +205,7 @@ def test_connect_407_slot_changes_until_right(scripted_server, asking, origin):
 
 @pytest.mark.parametrize("body", [b"x" * 60_000, b"x" * 300_000])
 def test_connect_407_with_a_body_answered(scripted_server, asking, origin, body):
-    proxy = scripted_server(tunnel(proxy_refused(body=body)) + [*tunnel(), *origin()], [*tunnel(), *origin()])
+    proxy = scripted_server([*tunnel(proxy_refused(body=body)), *tunnel(), *origin()], [*tunnel(), *origin()])
     c = asking(proxy, *RIGHT)
     assert c.get() == ("NoError", BODY)
 
@@ -288,7 +290,8 @@ def test_tunnel_of_one_user_not_used_for_another(scripted_server, asking, origin
 
 
 def test_proxy_credentials_answered_by_a_slot_kept_across_set_host(scripted_server, asking, origin):
-    proxy = scripted_server([*tunnel(proxy_refused(), proxy_refused()), *tunnel(), *origin(OK)], beyond=[*tunnel(), *origin(OK)])
+    proxy = scripted_server([*tunnel(proxy_refused(), proxy_refused()), *tunnel(), *origin(OK)],
+                            beyond=[*tunnel(), *origin(OK)])
     c = asking(proxy, *WRONG, proxy_answers=[RIGHT])
     assert c.get() == ("NoError", BODY)
     c.http.setHost("127.0.0.1", HTTPS, PORT)
@@ -412,7 +415,7 @@ def test_proxy_credentials_shown_nowhere(scripted_server, asking):
     proxy = scripted_server(tunnel(*[proxy_refused()] * 2))
     shown = []
     c = asking(proxy, "someuser", "somesecret")
-    c.http.proxyAuthenticationRequired.connect(lambda shown_proxy, authenticator: shown.extend(map(repr, (shown_proxy, authenticator))))
+    c.http.proxyAuthenticationRequired.connect(lambda *arguments: shown.extend(map(repr, arguments)))
     c.get()
     shown += [repr(c.http), c.http.errorString(), c.http.currentRequest().toString()]
     assert len(shown) == 5 and not [text for text in shown if "some" in text]

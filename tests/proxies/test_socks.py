@@ -115,7 +115,8 @@ def test_socks_reply_split_at_each_byte_passes(scripted_server, asking, at):
 
 @pytest.mark.parametrize("code, text", [(1, "general failure"), (2, "not allowed by its rules"), (3, "network unreachable"),
                                         (4, "host unreachable"), (5, "connection refused"), (6, "the time to live ran out"),
-                                        (7, "it cannot CONNECT"), (8, "it cannot use such addresses"), (9, "reply 9"), (255, "reply 255")])
+                                        (7, "it cannot CONNECT"), (8, "it cannot use such addresses"), (9, "reply 9"),
+                                        (255, "reply 255")])
 def test_socks_refusal_is_an_error_that_says_why(scripted_server, asking, code, text):
     proxy = scripted_server(at_request(Send(b"\x05" + bytes([code]) + REPLY[2:])))
     c = asking(proxy)
@@ -125,8 +126,8 @@ def test_socks_refusal_is_an_error_that_says_why(scripted_server, asking, code, 
 
 
 @pytest.mark.parametrize("actions", [
-    [Send(b"\x04\x00")], [Send(b"HTTP/1.1 400 Bad Request\r\n\r\n")], [Send(b"\x05\x01")], [Send(b"\x05\x7f")], [Close()], [Reset()],
-    [Send(b"\x05"), Close()],
+    [Send(b"\x04\x00")], [Send(b"HTTP/1.1 400 Bad Request\r\n\r\n")], [Send(b"\x05\x01")], [Send(b"\x05\x7f")],
+    [Close()], [Reset()], [Send(b"\x05"), Close()],
 ], ids=["version 4", "http", "gssapi", "unknown method", "closed", "reset", "cut"])
 def test_socks_choice_of_method_faulty_is_an_error(scripted_server, asking, actions):
     proxy = scripted_server([Receive(len(METHODS)), *actions])
@@ -136,7 +137,8 @@ def test_socks_choice_of_method_faulty_is_an_error(scripted_server, asking, acti
 
 
 @pytest.mark.parametrize("actions", [
-    [Send(b"\x04" + REPLY[1:])], [Send(REPLY[:3] + b"\x02" + REPLY[4:])], [Send(REPLY[:3] + b"\x00" + REPLY[4:])], [Close()], [Reset()],
+    [Send(b"\x04" + REPLY[1:])], [Send(REPLY[:3] + b"\x02" + REPLY[4:])], [Send(REPLY[:3] + b"\x00" + REPLY[4:])],
+    [Close()], [Reset()],
     *[[Send(REPLY[:n]), Close()] for n in (1, 4, 5, 9)], [Send(REPLY_LONG_NAME[:-1]), Close()],
 ], ids=["version 4", "kind 2", "kind 0", "closed", "reset", "cut 1", "cut 4", "cut 5", "cut 9", "cut name"])
 def test_socks_reply_faulty_is_an_error(scripted_server, asking, actions):

@@ -4,6 +4,7 @@ import hashlib
 import re
 
 import qhttp
+from support.faults import whole
 
 USER, PASSWORD, WRONG_PASSWORD = "franz", "the secret", "not the secret"
 REALM = "a realm"
@@ -21,13 +22,13 @@ def digest(nonce=NONCE, *more):
 def refused(*challenges, body=PAGE, fields=()):
     """A 401 with its body."""
     lines = [b"WWW-Authenticate: " + challenge for challenge in challenges or (BASIC,)]
-    return UNAUTHORIZED + b"".join(line + b"\r\n" for line in [*lines, *fields, b"Content-Length: %d" % len(body)]) + b"\r\n" + body
+    return whole(body, *lines, *fields, status=UNAUTHORIZED)
 
 
 def proxy_refused(*challenges, body=PAGE, fields=()):
     """A 407 with its body."""
     lines = [b"Proxy-Authenticate: " + challenge for challenge in challenges or (BASIC,)]
-    return PROXY_UNAUTHORIZED + b"".join(line + b"\r\n" for line in [*lines, *fields, b"Content-Length: %d" % len(body)]) + b"\r\n" + body
+    return whole(body, *lines, *fields, status=PROXY_UNAUTHORIZED)
 
 
 def values(request, name="Authorization"):
@@ -52,13 +53,14 @@ def is_right_digest(request, user=USER, password=PASSWORD, name="Authorization")
     def h(text):
         return hashlib.md5(text.encode("latin-1")).hexdigest()
 
-    right = h(":".join([h(f"{user}:{REALM}:{password}"), given["nonce"], given["nc"], given["cnonce"], "auth", h(f"{method}:{target}")]))
+    parts = h(f"{user}:{REALM}:{password}"), given["nonce"], given["nc"], given["cnonce"], "auth", h(f"{method}:{target}")
+    right = h(":".join(parts))
     return given["uri"] == target and given["response"] == right
 
 
 class Client:
-    """A QHttp with a record of its signals. `answers`, in a row: (user, password), None for no answer, or something to call with
-    the authenticator; `asked` tells what came of authenticationRequired, `asked_by_proxy` of the other one."""
+    """A QHttp with a record of its signals. `answers`, in a row: (user, password), None for no answer, or something to call
+    with the authenticator; `asked` tells what came of authenticationRequired, `asked_by_proxy` of the other one."""
 
     def __init__(self, record, *arguments, answers=(), proxy_answers=()):
         self.http = qhttp.QHttp(*arguments)
