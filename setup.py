@@ -24,10 +24,10 @@ def extension(name, *c_sources):
 
 setup(ext_modules=cythonize(
     [extension("_core", *KERNELS), extension("_connection", *KERNELS), extension("_sinks", "src_c/sink.c"),
-     *(extension(name) for name in ("_signal", "protocol.head", "protocol.framing", "protocol.request", "engine.pool",
-                                    "engine.connect", "engine.time_limits", "engine.exchange", "engine.tls", "engine.socks",
-                                    "engine.tunnel", "engine.foreign", "engine.opening", "header_base", "byte_array",
-                                    "request_queue", "queue_face"))],
+     *(extension(name) for name in (
+         "_signal", "protocol.head", "protocol.framing", "protocol.request", "engine.pool", "engine.connect",
+         "engine.time_limits", "engine.observer", "engine.sending", "engine.exchange", "engine.opening", "engine.tls",
+         "engine.tunnel", "engine.socks", "engine.foreign", "header_base", "byte_array", "request_queue", "queue_face"))],
     compiler_directives={"language_level": 3, "binding": True, "embedsignature": False, "always_allow_keywords": True},
     build_dir="build/cython",
 ))

@@ -14,7 +14,8 @@ from qhttp._connection cimport Connection
 from qhttp._core cimport Fifo, Loop, Sink, current_loop
 from qhttp._signal cimport Signal
 from qhttp._sinks cimport Memory
-from qhttp.engine.exchange cimport Exchange, Observer, Request
+from qhttp.engine.exchange cimport Exchange
+from qhttp.engine.observer cimport Observer, Request
 from qhttp.engine.pool cimport Pool
 from qhttp.engine.time_limits cimport Options
 from qhttp.header_base cimport received_header

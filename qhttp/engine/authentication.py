@@ -181,8 +181,8 @@ class Party:
 
 
 class Parties:
-    """The parties of one client, by their keys: (scheme, host, port) of an origin, or such and more of a proxy. The one that was
-    not asked for the longest is forgotten beyond `max_parties`. A key never sees the credentials of another."""
+    """The parties of one client, by their keys: (scheme, host, port) of an origin, or such and more of a proxy. The one that
+    was not asked for the longest is forgotten beyond `max_parties`. A key never sees the credentials of another."""
 
     def __init__(self, max_parties: int = MAX_PARTIES):
         self.max_parties = max_parties

@@ -13,109 +13,27 @@ With pipelining a request may be sent before its turn (stand_in_line). Its excha
 nothing, and has the connection when those before it are finished: begin goes straight to the head. If the connection
 goes first, it is as if the request had never been sent.
 """
-cimport cython
-from cpython.bytes cimport PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint64_t
 
 from qhttp._connection cimport Connection
 from qhttp._core cimport (
     QH_AGAIN, QH_DONE, QH_E_HEAD_TOO_LARGE, QH_E_LINE_TOO_LONG, QH_E_NOT_HTTP, QH_E_RECEIVE, QH_E_SEND, QH_E_SINK, QH_E_SOURCE,
-    QH_E_TOO_MANY_FIELDS, QH_E_TRUNCATED, QH_FRAMING_CLOSE, QH_FRAMING_LENGTH, QH_FRAMING_NONE, Sink, qh_is_error, qh_status,
+    QH_E_TOO_MANY_FIELDS, QH_E_TRUNCATED, QH_FRAMING_CLOSE, QH_FRAMING_LENGTH, Sink, qh_is_error, qh_status,
 )
-from qhttp.engine.time_limits cimport Timed, TimeLimits
+from qhttp.engine.sending cimport SEND_HEAD, SEND_NOTHING, SEND_WHEN_ASKED, Sending
+from qhttp.engine.time_limits cimport TimeLimits
 from qhttp.protocol.framing cimport decide, keeps_alive
 from qhttp.protocol.head cimport is_valid_head
-from qhttp.protocol.request cimport with_fields
 
 from os import strerror
 
 from qhttp._core import describe_head
-from qhttp.errors import (
-    BodyError, DeviceError, ProtocolError, QHttpError, Truncated, UnexpectedClose,
-)
+from qhttp.errors import BodyError, DeviceError, ProtocolError, QHttpError, Truncated, UnexpectedClose
 
 cdef enum:
     MAX_RETRIES = 2
-    JOINED_MAX = 64 << 10       # head and body up to this size are sent by one call
     DISCARD_MAX = 64 << 10      # of the body of a 401 or 407: a longer one costs more than another connection
-    CONTINUE_NS = 1000000000    # how long a 100 answer is waited for (RFC 9110 section 10.1.1: not without end)
-
-cdef enum:                      # stages of sending
-    SEND_HEAD
-    SEND_BODY
-    SEND_WHEN_ASKED
-    SEND_SOURCE
-    SEND_NOTHING
-
-
-@cython.freelist(16)
-cdef class Request:
-    pass
-
-
-cdef class Observer(Task):
-    cdef object looking_up(self):
-        pass
-
-    cdef object connecting(self):
-        pass
-
-    cdef object sending(self):
-        pass
-
-    cdef bint wants_sent(self):
-        return True
-
-    cdef object sent(self, uint64_t n_done, uint64_t n_total):
-        pass
-
-    cdef object lost(self):
-        pass
-
-    cdef object closing(self):
-        pass
-
-    cdef object challenged(self, bytes block, int status):
-        return QHttpError("authentication is required")
-
-    cdef object proxy_challenged(self, bytes block):
-        return QHttpError("authentication is required")
-
-    cdef object credentials(self, object route, Request request, bint is_fresh):
-        return None
-
-    cdef object proxy_login(self):
-        return None
-
-    cdef object tunnelled(self, Connection connection, bytes received):
-        connection.close()
-
-    cdef bint wants_ssl_errors(self):
-        return False
-
-    cdef object ssl_errors(self, object error, object certificate):
-        return False
-
-    cdef object reading(self):
-        pass
-
-    cdef Sink sink_for(self, int status):
-        return None
-
-    cdef object interim(self, bytes block):
-        pass
-
-    cdef object head_received(self, bytes block, int status):
-        pass
-
-    cdef object progressed(self, uint64_t n_done, uint64_t n_total):
-        pass
-
-    cdef object ended(self, bint is_connected):
-        pass
-
-    cdef object failed(self, object error):
-        pass
 
 
 cdef bint proxy_closes(bytes block):
@@ -130,29 +48,9 @@ cdef object closed_unexpectedly():
     return UnexpectedClose("Server closed connection unexpectedly")
 
 
-cdef class Exchange(Timed):
+cdef class Exchange(Sending):
     """Use: `Exchange.__new__(Exchange)`, set loop to options, `carry(request)`, `begin()`; then the observer hears of everything,
     and `cancel()` ends it silently."""
-
-    cdef object carry(self, Request request):
-        self.request = request
-        self.set_head(request.head)
-
-    cdef object set_head(self, bytes head):
-        self.head = head
-        if not self.request.is_chunked:
-            self.n_to_send = PyBytes_GET_SIZE(head) + self.request.source_len
-            if self.request.body is not None:
-                self.n_to_send += PyBytes_GET_SIZE(self.request.body)
-
-    cdef object compose(self, bint is_fresh):
-        """The head as it is sent on this connection."""
-        cdef bytes head = self.request.head
-        fields = self.observer.credentials(self.route, self.request, is_fresh)
-        if fields is not None:
-            head = with_fields(head, fields)
-        if head is not self.head:       # it may have been composed before, with others or none
-            self.set_head(head)
 
     # -- a connection
     cdef object begin(self):
@@ -300,99 +198,6 @@ cdef class Exchange(Timed):
             self.on_failed(connection, status, 0)
         elif connection.has_input():
             self.on_first_bytes(connection)
-
-    # -- sending
-    cdef object send_next(self, bint check):
-        """Gives the connection what comes next, in as few calls as the recorded progress allows."""
-        cdef Request request = self.request
-        cdef Connection connection = self.connection
-        cdef bytes piece = None
-        if self.stage == SEND_HEAD:
-            piece = self.head
-            self.stage = SEND_BODY if request.body else SEND_SOURCE if request.source is not None else SEND_NOTHING
-            if self.stage == SEND_SOURCE and request.awaits_continue:
-                self.stage = SEND_WHEN_ASKED
-            if self.stage == SEND_BODY and self.n_to_send <= JOINED_MAX:
-                piece, self.stage = piece + request.body, SEND_NOTHING
-            elif self.stage == SEND_SOURCE or self.stage == SEND_WHEN_ASKED:
-                self.rewind()
-        elif self.stage == SEND_BODY:
-            piece, self.stage = request.body, SEND_NOTHING
-        elif self.stage == SEND_SOURCE:
-            if request.source.file >= 0 and not self.over and connection.channel is None and self.route.socket is None:
-                self.stage = SEND_NOTHING
-                connection.c.tells_sent = True
-                connection.send_file(request.source.file, 0, request.source_len)
-                return
-            piece = self.next_piece()
-        # The source may have done anything, also turned the loop until all was over.
-        if piece and not self.over and not self.stop_sending and self.connection is connection:
-            connection.c.tells_sent = self.stage != SEND_NOTHING or self.observer.wants_sent()
-            connection.send(piece, check)
-
-    cdef object rewind(self):
-        self.in_source = True
-        try:
-            self.request.source.rewind()
-        except DeviceError as error:
-            if not self.over:
-                self.fail(error)
-        finally:
-            self.in_source = False
-
-    cdef bytes next_piece(self):
-        self.in_source = True
-        try:
-            piece = self.request.source.next_piece()
-        except DeviceError as error:
-            if not self.over:
-                self.fail(error)
-            return None
-        finally:
-            self.in_source = False
-        if self.over or self.stage != SEND_SOURCE:
-            return None
-        if self.request.source.is_at_end:
-            self.stage = SEND_NOTHING
-        return piece
-
-    cdef uint64_t n_sent(self):
-        """Bytes of this request that were written; those behind it do not count."""
-        cdef uint64_t n = self.connection.c.n_sent
-        n = n - self.out_start if n > self.out_start else 0
-        return n if self.request.is_chunked else min(n, self.n_to_send)
-
-    cdef bint is_sending(self):
-        return self.stage != SEND_NOTHING or self.connection.c.n_sent < self.connection.c.request_end
-
-    cdef object on_sent(self, Connection connection, size_t n):
-        if self.stage == SEND_NOTHING and connection.c.n_sent - n >= connection.c.request_end:
-            return                      # of those behind it
-        self.observer.sent(self.n_sent(), self.n_to_send)
-        if self.over or self.connection is not connection or self.stop_sending:
-            return
-        if connection.unsent() == 0:
-            if self.stage == SEND_WHEN_ASKED:
-                self.wait_for_continue()
-            else:
-                self.send_next(False)
-
-    cdef object wait_for_continue(self):
-        if self.continue_timer is None:
-            self.continue_timer = self.loop.call_at(self.loop.now() + CONTINUE_NS, self.continue_now)
-
-    def continue_now(self):
-        """A 100 answer has come, or nobody waits for it any longer."""
-        self.stop_waiting()
-        if self.stage == SEND_WHEN_ASKED and self.connection is not None and not self.over and not self.stop_sending:
-            self.stage = SEND_SOURCE
-            if self.connection.unsent() == 0:
-                self.send_next(False)
-
-    cdef object stop_waiting(self):
-        if self.continue_timer is not None:
-            self.continue_timer.cancel()
-            self.continue_timer = None
 
     cdef object on_stale(self, Connection connection):
         """The server closed it while it was idle, or sent what nobody asked for: nothing of this request was sent."""
@@ -709,9 +514,6 @@ cdef class Exchange(Timed):
             self.pool.put(connection)
         self.sink.finish()
         self.observer.ended(reusable)
-
-    cdef uint64_t out_end(self):
-        return self.out_start + self.n_to_send
 
     cdef object fail(self, error):
         self.cancel()

@@ -5,7 +5,8 @@ nowhere else.
 """
 from qhttp._connection cimport Connection
 from qhttp._core cimport Loop, Sink
-from qhttp.engine.exchange cimport Exchange, Observer, Request
+from qhttp.engine.exchange cimport Exchange
+from qhttp.engine.observer cimport Observer, Request
 from qhttp.engine.pool cimport Pool
 from qhttp.engine.time_limits cimport Options
 

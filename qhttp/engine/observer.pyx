@@ -1,0 +1,78 @@
+"""What an exchange is made of and whom it tells: a request, and an observer that does nothing of itself."""
+cimport cython
+from libc.stdint cimport uint64_t
+
+from qhttp._connection cimport Connection
+from qhttp._core cimport Sink, Task
+
+from qhttp.errors import QHttpError
+
+
+@cython.freelist(16)
+cdef class Request:
+    pass
+
+
+cdef class Observer(Task):
+    cdef object looking_up(self):
+        pass
+
+    cdef object connecting(self):
+        pass
+
+    cdef object sending(self):
+        pass
+
+    cdef bint wants_sent(self):
+        return True
+
+    cdef object sent(self, uint64_t n_done, uint64_t n_total):
+        pass
+
+    cdef object lost(self):
+        pass
+
+    cdef object closing(self):
+        pass
+
+    cdef object challenged(self, bytes block, int status):
+        return QHttpError("authentication is required")
+
+    cdef object proxy_challenged(self, bytes block):
+        return QHttpError("authentication is required")
+
+    cdef object credentials(self, object route, Request request, bint is_fresh):
+        return None
+
+    cdef object proxy_login(self):
+        return None
+
+    cdef object tunnelled(self, Connection connection, bytes received):
+        connection.close()
+
+    cdef bint wants_ssl_errors(self):
+        return False
+
+    cdef object ssl_errors(self, object error, object certificate):
+        return False
+
+    cdef object reading(self):
+        pass
+
+    cdef Sink sink_for(self, int status):
+        return None
+
+    cdef object interim(self, bytes block):
+        pass
+
+    cdef object head_received(self, bytes block, int status):
+        pass
+
+    cdef object progressed(self, uint64_t n_done, uint64_t n_total):
+        pass
+
+    cdef object ended(self, bint is_connected):
+        pass
+
+    cdef object failed(self, object error):
+        pass
