@@ -180,8 +180,9 @@ def test_early_success_goes_on_sending_while_its_body_comes(scripted_server, cli
     data, down = noise(8 << 20) if waits else bytes(64 << 20), noise(1 << 20, 2)     # more than any buffer on the way takes
     device = {"file": lambda: file(data), "bytes": lambda: data, "device": lambda: io.BytesIO(data)}[kind]()
     answer = faults.whole(down)
-    rest = [ReceiveBody(), Send(answer[-1000:])] if waits else [Send(answer[-1000:]), Drain(1)]
-    server = scripted_server([ReceiveHead(), Send(answer[:-1000]), *rest, *faults.answer()], faults.answer())
+    until_next = lambda peer: peer.server.wait_for(lambda: len(peer.server.connections) > 1)    # and reads no more
+    rest = [ReceiveBody(), Send(answer[-1000:])] if waits else [Send(answer[-1000:]), until_next, Close()]
+    server = scripted_server([ReceiveHead(), Send(answer[:-1000]), *rest, *(faults.answer() if waits else [])], faults.answer())
     recorded = client(server)
     assert post(recorded, device) == ("NoError", down)
     assert recorded.states[-1] == ("Connected" if waits else "Unconnected")
