@@ -15,6 +15,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 SOURCES := $(wildcard src_c/*.[ch] qhttp/*.p[xy]* qhttp/*/*.p[xy]*)
 FUZZ_RUNS ?= 10000000
+# Outside of tests/world, and skipping what needs pyspnego or PySide6 where those are missing:
+ALSO_WORLD := tests/protocol/test_auth_connection.py tests/engine/test_authentication.py tests/compat/test_devices.py \
+              tests/face/test_documented_proxy.py
 ASAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 .PHONY: demo test test-world test-all build bench perf page docs check sanitize fuzz clean servers
@@ -45,7 +48,7 @@ test: build servers
 test-world: build
 	@tools/debian_packages.sh nginx=nginx-light apache2=apache2 squid=squid-openssl danted=dante-server curl=curl openssl=openssl
 	$(PIP) install --group world
-	$(BIN)/pytest -q tests/world
+	$(BIN)/pytest -q tests/world $(ALSO_WORLD)
 
 test-all:
 	tools/each_python.sh $(MAKE) --no-print-directory test
