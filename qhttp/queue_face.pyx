@@ -125,7 +125,7 @@ cdef class QueueFace(RequestQueue):
     def currentSourceDevice(self):
         """The device that the current request's body comes from, or None (Qt: QHttp::currentSourceDevice)."""
         cdef Entry entry = self.entries.item(0) if self.entries.n() else None
-        if entry is None or entry.details is None or isinstance(entry.details.data, bytes):
+        if entry is None or entry.kind < GET or entry.details is None or isinstance(entry.details.data, bytes):
             return None
         return entry.details.data
 

@@ -146,3 +146,14 @@ def test_result_comes_only_while_a_loop_turns(make, path_server, record, finish)
     QTimer.singleShot(0, lambda: rung.append(True))
     finish(http)
     assert told.of("done") == [False] and rung == [True]
+
+
+@pytest.mark.parametrize("call", [call for name, call in REQUESTS.items() if name.startswith("set")])
+def test_current_devices_of_a_setting_none(call):
+    http = QHttp()
+    http.test_port = 1
+    seen = []
+    http.requestStarted.connect(lambda: seen.append((http.currentSourceDevice(), http.currentDestinationDevice(),
+                                                     http.currentRequest().isValid())))
+    call(http)
+    assert http.waitForDone(5000) and seen == [(None, None, False)]
