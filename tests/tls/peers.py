@@ -103,8 +103,9 @@ def made_by_hand(subject, names, authority, now):
     signer = key
     if authority:
         signer = load_pem_private_key(authority.private_key_pem.bytes(), None)
-        identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value     # CPython 3.13 insists on it
-        builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
+        key_name = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value   # CPython 3.13 insists on it
+        named = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(key_name)
+        builder = builder.add_extension(named, critical=False)
     made = builder.sign(signer, hashes.SHA256())
     return (key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
             + made.public_bytes(Encoding.PEM))
