@@ -3,12 +3,12 @@ follow from the path, a watchdog that turns a hang into a failure, and a loop th
 import contextlib
 import enum
 import gc
-import signal
 import time
 
 import pytest
 from support.request_reading import body_length, take_head
 from support.scripted_server import ScriptedServer
+from support.watchdog import limited
 
 import qhttp
 
@@ -20,10 +20,6 @@ SIGNALS = ("requestStarted", "requestFinished", "done", "stateChanged", "respons
            "dataReadProgress", "dataSendProgress")
 
 
-class Hang(Exception):
-    """A test took longer than its limit."""
-
-
 def pytest_configure(config):
     config.addinivalue_line("markers", "limit(seconds): a test of the face that takes longer hangs")
 
@@ -33,14 +29,8 @@ def watchdog(request):
     """Raises Hang in a test that takes too long, also out of a loop that waits for ever."""
     marker = request.node.get_closest_marker("limit")
 
-    def ring(*_):
-        raise Hang("the test hangs")
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, marker.args[0] if marker else LIMIT_S, 1)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
+    with limited(marker.args[0] if marker else LIMIT_S):
+        yield
     tidy_loop()
 
 

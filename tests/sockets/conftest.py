@@ -1,26 +1,16 @@
 """What the tests of users' sockets and of unhurried bodies share: clients that record, and an end to tests that hang."""
-import signal
 
 import pytest
 from engine.recording import Recorded
+from support.watchdog import limited
 
 LIMIT_S = 20
 
 
-class Hang(Exception):
-    """A test took longer than its limit."""
-
-
 @pytest.fixture(autouse=True)
 def watchdog():
-    def ring(*_):
-        raise Hang("the test hangs")
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, LIMIT_S, 1)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
+    with limited(LIMIT_S):
+        yield
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
 """What the TLS tests share: one set of certificates, names without a name server, clients, a watchdog."""
 import contextlib
 import gc
-import signal
 import socket
 import tempfile
 from pathlib import Path
 
 import pytest
+from support.watchdog import limited
 from tls.peers import Certificates, Client
 
 import qhttp
@@ -46,21 +46,11 @@ def default_client(certificates, monkeypatch):
     return lambda server, host="localhost": Client(server, None, host)
 
 
-class Hang(Exception):
-    """A test took longer than its limit."""
-
-
 @pytest.fixture(autouse=True)
 def watchdog():
     """Raises Hang in a test that takes too long; ends what a failed test has left in the loop."""
-    def ring(*_):
-        raise Hang("the test hangs")
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, LIMIT_S, 1)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
+    with limited(LIMIT_S):
+        yield
     if not qhttp.loop().run(0):
         for http in [thing for thing in gc.get_objects() if isinstance(thing, qhttp.QHttp)]:
             with contextlib.suppress(Exception):

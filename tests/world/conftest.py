@@ -3,11 +3,11 @@ import contextlib
 import gc
 import io
 import itertools
-import signal
 import tempfile
 from pathlib import Path
 
 import pytest
+from support.watchdog import limited
 
 import qhttp
 from world.apache import Apache
@@ -198,21 +198,11 @@ def tls_client(certificates):
     return lambda context=None, **options: Client(context or certificates.context(**options))
 
 
-class Hang(Exception):
-    """A test took longer than its limit."""
-
-
 @pytest.fixture(autouse=True)
 def watchdog():
     """Raises Hang in a test that takes too long; ends what a failed test has left in the loop."""
-    def ring(*_):
-        raise Hang("the test hangs")
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, LIMIT_S, 1)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
+    with limited(LIMIT_S):
+        yield
     for http in [thing for thing in gc.get_objects() if isinstance(thing, qhttp.QHttp)]:
         with contextlib.suppress(Exception):
             http.abort()
