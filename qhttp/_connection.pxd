@@ -33,6 +33,7 @@ cdef class Channel:
     cdef bytes plain                    # what is being sent; None: nothing
     cdef Py_ssize_t plain_at            # so much of it was written
     cdef size_t unsent(self)
+    cdef object add_plain(self, bytes piece)
     cdef object send(self, Connection connection, bytes piece, bint check)
     cdef object receive(self, Connection connection)       # the socket is readable, or call_again was asked for
     cdef object on_sent(self, Connection connection)       # all output that the loop was given is written

@@ -56,6 +56,11 @@ cdef class Channel:
     cdef size_t unsent(self):
         return len(self.plain) - self.plain_at if self.plain is not None else 0
 
+    cdef object add_plain(self, bytes piece):
+        """Puts a piece behind what is being sent."""
+        self.plain = piece if self.plain is None else self.plain[self.plain_at:] + piece
+        self.plain_at = 0
+
     cdef object send(self, Connection connection, bytes piece, bint check):
         raise NotImplementedError
 

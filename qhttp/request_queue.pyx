@@ -30,7 +30,6 @@ from qhttp.headers import QHttpResponseHeader
 from qhttp.protocol.request import IDEMPOTENT
 
 AHEAD_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
-PROXY_CONNECTION = b"Proxy-Connection: keep-alive"
 
 cdef extern from "Python.h":
     void PyObject_GC_UnTrack(object)
@@ -103,6 +102,11 @@ def emit_as(emitter, Signal signal not None, tuple args):
         loop.sender = outer_sender
 
 
+cdef bytes told_to_proxy(bytes head):
+    """A head, or the end of one, with what a proxy gets besides, as recorded."""
+    return head[:-2] + b"Proxy-Connection: keep-alive\r\n\r\n"
+
+
 cdef bint expects_continue(header):
     for value in header.allValues("Expect"):
         if value.strip().lower() == "100-continue":
@@ -168,7 +172,7 @@ cdef class RequestQueue(Observer):
                 self.route, self.no_way = Route(host, self.port), str(error)
             if self.route.is_fetched:
                 self.target_head = b"http://" + self.host_field
-                tail = tail[:-2] + PROXY_CONNECTION + b"\r\n\r\n"
+                tail = told_to_proxy(tail)
         self.head_tail, self.key = tail, self.route.key
 
     cdef object find_wiring(self):
@@ -316,7 +320,7 @@ cdef class RequestQueue(Observer):
             self.host_is_first = False
             if "qhttp.network_proxy" in modules:        # a proxy may have been set since
                 self.set_host(self.host, self.port, self.is_https)
-        if self.wiring is not None:
+        if self.wiring is not None and self.wiring.has_parties:
             self.wiring.asks("https" if self.is_https else "http", self.host, self.port)
         if self.no_way is not None:
             self.fail(UNKNOWN_ERROR, self.no_way)
@@ -408,7 +412,7 @@ cdef class RequestQueue(Observer):
         request.is_head, request.is_idempotent = method == b"HEAD", method in IDEMPOTENT
         request.head = full_head(method, self.on_wire(entry.target), minor, fields, body_len, request.is_chunked)
         if self.target_head:
-            request.head = request.head[:-2] + PROXY_CONNECTION + b"\r\n\r\n"
+            request.head = told_to_proxy(request.head)
         return request
 
     cdef object finish(self):

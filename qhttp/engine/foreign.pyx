@@ -103,10 +103,7 @@ cdef class ObjectChannel(Channel):
         if self.has_ended or (check and self.held_at < self.held_end):
             connection.tell_stale()
             return
-        if self.plain is None:
-            self.plain, self.plain_at = piece, 0
-        else:
-            self.plain, self.plain_at = self.plain[self.plain_at:] + piece, 0
+        self.add_plain(piece)
         connection.want_room(True)
 
     cdef object on_writable(self, Connection connection):

@@ -189,10 +189,7 @@ cdef class TlsChannel(Channel):
         if check and not self.is_silent(connection):
             connection.tell_stale()
             return
-        if self.plain is None:
-            self.plain, self.plain_at = piece, 0
-        else:
-            self.plain, self.plain_at = self.plain[self.plain_at:] + piece, 0
+        self.add_plain(piece)
         self.pump(connection)
 
     cdef object pump(self, Connection connection):
