@@ -24,10 +24,12 @@ def extension(name, *c_sources):
 
 setup(ext_modules=cythonize(
     [extension("_core", *KERNELS), extension("_connection", *KERNELS), extension("_sinks", "src_c/sink.c"),
+     extension("bulk.files", "src_c/place.c"), extension("bulk.body_sinks", "src_c/sink.c"),
      *(extension(name) for name in (
          "_signal", "protocol.head", "protocol.framing", "protocol.request", "engine.pool", "engine.connect",
          "engine.time_limits", "engine.observer", "engine.sending", "engine.exchange", "engine.opening", "engine.tls",
-         "engine.tunnel", "engine.socks", "engine.foreign", "header_base", "byte_array", "request_queue", "queue_face"))],
+         "engine.tunnel", "engine.socks", "engine.foreign", "header_base", "byte_array", "request_queue", "queue_face",
+         "bulk.transfer", "bulk.lanes", "bulk.segments"))],
     compiler_directives={"language_level": 3, "binding": True, "embedsignature": False, "always_allow_keywords": True},
     build_dir="build/cython",
 ))

@@ -27,6 +27,12 @@ class NetworkError(QHttpError):
     """The system refused a socket call for another reason than a refusal or a reset; the text names it."""
 
 
+class CertificateError(NetworkError):
+    """The server could not prove who it is. Trying again will not help: check its name, its certificate, and which are trusted."""
+
+    is_final = True
+
+
 class TimeoutError(QHttpError, builtins.TimeoutError):
     """A limit of time ran out; the text says which and how long it was. Try again, or set a longer one.
 
@@ -56,8 +62,47 @@ class Truncated(BodyError):
     """The connection ended before the body did. What was received is a true beginning: a range request may go on from there."""
 
 
+class ChecksumMismatch(BodyError):
+    """What was received is not what the checksum was made from. Fetch it again; if it stays, the file or the checksum is wrong."""
+
+
+class DecodeError(BodyError):
+    """The content coding (gzip, br, ...) is broken, or unknown. Fetch it again, or as it is (decode=False)."""
+
+
+class TooLarge(BodyError):
+    """The body is larger than the limit that was set, or grows beyond reason when it is decoded. Raise the limit if that is meant."""
+
+
+class ResumeError(BodyError):
+    """The part that is there cannot be continued, and starting again was not allowed. Remove it, or allow that."""
+
+
 class DeviceError(QHttpError):
     """A file or device of the caller's failed: the destination did not take the bytes, or the source did not give them."""
+
+
+class FileError(DeviceError):
+    """A file could not be made, written or put in its place; the text names it. What was received stays in the part, if there is one."""
+
+
+class HTTPStatusError(QHttpError):
+    """The server answered, and not with the file. `status` (int) is its status code; 429 and 5xx may go away by themselves."""
+
+    def __init__(self, text="", status=0):
+        super().__init__(text)
+        self.status = status
+
+    def __reduce__(self):
+        return type(self), (str(self), self.status)
+
+
+class RedirectError(QHttpError):
+    """A redirect that is not followed: there were too many, or it leads to something that is no http or https URL."""
+
+
+class ManifestError(QHttpError):
+    """A list of downloads, or a line of it, cannot be read; the text names the line."""
 
 
 class RequestError(QHttpError):

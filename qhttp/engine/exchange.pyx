@@ -282,11 +282,11 @@ cdef class Exchange(Sending):
             connection.stop_sending()
         self.stop_waiting()
         self.is_challenge = connection.facts.status == 401 or connection.facts.status == 407
+        self.block = block
         if not self.is_challenge:
             self.sink = self.observer.sink_for(connection.facts.status) or self.sink
         status = connection.begin_body(self.framing, self.n_announced, self.options.limits,
                                        Sink() if self.is_challenge else self.sink)
-        self.block = block
         # From here on user code runs. The body goes on beside it if a slot turns the loop.
         if not self.tell_head():
             return

@@ -19,7 +19,7 @@ from os import strerror
 from qhttp.engine.connect import Connector
 from qhttp.engine.resolver import literal_address, resolver
 from qhttp.engine.route import CONNECT, SOCKS
-from qhttp.errors import ConnectError, HostNotFound, NetworkError, QHttpError
+from qhttp.errors import CertificateError, ConnectError, HostNotFound, NetworkError, QHttpError
 
 
 cdef class Opening(Watcher):
@@ -88,6 +88,11 @@ cdef class Opening(Watcher):
 
     def connect_to(self, addresses):
         """Goes on with addresses, [(family, sockaddr)], that are known."""
+        if self.route.family:
+            addresses = [address for address in addresses if address[0] == self.route.family]
+            if not addresses:
+                self.fail(HostNotFound(f"Host {(self.route.proxy or self.route).host} has no address of the family asked for"))
+                return
         if self.connecting():
             given = self.route.socket.sock if self.route.socket is not None else None
             self.connector = Connector(self.loop, self.route.key, addresses, self.connected, given)
@@ -187,7 +192,8 @@ cdef class Opening(Watcher):
                 self.listener.asked(error, None)
                 self.refuse_certificate()
         else:
-            self.fail(NetworkError(f"HTTP request failed: {told(self.verdict or error)}"))
+            kind = CertificateError if hasattr(self.verdict or error, "verify_code") else NetworkError
+            self.fail(kind(f"HTTP request failed: {told(self.verdict or error)}"))
 
     cdef object ask(self, Connection connection):
         cdef bint accepted = self.listener.asked(self.verdict, connection.channel.certificate)
@@ -202,7 +208,7 @@ cdef class Opening(Watcher):
 
     def refuse_certificate(self):
         if self.listener is not None:
-            self.fail(NetworkError(f"HTTP request failed: {told(self.verdict)}"))
+            self.fail(CertificateError(f"HTTP request failed: {told(self.verdict)}"))
 
     # -- the end
     cpdef hand_over(self, Connection connection):

@@ -5,12 +5,13 @@ class Route:
     """`key` tells apart what connections may be used for: two routes with equal keys may share them.
 
     host, port: of the server. tls: a TlsConfiguration; None for plain http. proxy: a Proxy, socket: a UserSocket, or None.
+    family: AF_INET or AF_INET6 where only such addresses may be connected to, 0: either.
     """
 
-    __slots__ = ("host", "key", "port", "proxy", "socket", "tls")
+    __slots__ = ("family", "host", "key", "port", "proxy", "socket", "tls")
 
-    def __init__(self, host, port, tls=None, proxy=None, socket=None):
-        self.host, self.port, self.tls, self.proxy, self.socket = host, port, tls, proxy, socket
+    def __init__(self, host, port, tls=None, proxy=None, socket=None, family=0):
+        self.host, self.port, self.tls, self.proxy, self.socket, self.family = host, port, tls, proxy, socket, family
         if socket is not None:
             self.key = "socket", socket, host, port, tls
         elif self.is_fetched:           # for all hosts over one connection

@@ -1,0 +1,103 @@
+"""`Client`: one request at a time, its answer in memory, with all that the downloader knows about redirects, tries and codings.
+
+    answer = qhttp.Client().get("http://example.org/")
+    answer.status, answer.headers, answer.content
+"""
+from __future__ import annotations
+
+from qhttp.bulk.downloader import Downloader
+from qhttp.bulk.requests import checked_headers
+from qhttp.bulk.transfer import Transfer
+from qhttp.errors import BodyError, HTTPStatusError
+from qhttp.protocol.request import check_fields
+
+TYPE_CHECKING = False       # as the typing module has it, without importing that
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+MAX_RANGES = 1000       # of one request
+
+
+class Client:
+    """Keeps connections, cookies and credentials from one call to the next. settings: those of Downloader.
+
+    Its calls turn this thread's loop until the answer is there. They return a Transfer: `status`, `headers`, `content` (bytes), `url_effective`.
+    Any final status is an answer; what is none is raised as a QHttpError, wrong arguments as ValueError or TypeError.
+    """
+
+    def __init__(self, **settings: Any):
+        self._downloader = Downloader(**{"compressed": True, **settings, "into": "bytes"})
+        self._downloader.set_any_status()
+        self._downloader.start()
+
+    def get(self, url: str, headers: Iterable[tuple[str, str]] = ()) -> Transfer:
+        """A GET."""
+        return self.request("GET", url, headers)
+
+    def head(self, url: str, headers: Iterable[tuple[str, str]] = ()) -> Transfer:
+        """A HEAD: the answer has no content."""
+        return self.request("HEAD", url, headers)
+
+    def request(self, method: str, url: str, headers: Iterable[tuple[str, str]] = (), body: bytes | None = None) -> Transfer:
+        """Any request. One whose method is not idempotent (RFC 9110 section 9.2.2) is sent once."""
+        if body is not None and not isinstance(body, bytes):
+            raise TypeError(f"body must be bytes, not {type(body).__name__}")
+        check_fields(method, [], body is not None)
+        return self._ask(method, url, checked_headers(headers), body, None)
+
+    def get_ranges(self, url: str, ranges: Iterable[tuple[int, int]], headers: Iterable[tuple[str, str]] = ()) -> list[bytes]:
+        """Pieces of a file by one request (RFC 9110 section 14): [(start, end), ...], ends excluded, in the order asked for.
+
+        Works with servers that send one part, several, or the whole. BodyError: the file is shorter; HTTPStatusError: there is none.
+        """
+        from qhttp.bulk.byteranges import ranges_value
+        wanted = [(int(start), int(end)) for start, end in ranges]
+        if not 0 < len(wanted) <= MAX_RANGES:
+            raise ValueError(f"ranges must be 1 to {MAX_RANGES} pairs, not {len(wanted)}")
+        answer = self._ask("GET", url, [*checked_headers(headers), ("Accept-Encoding", "identity")], None, ranges_value(wanted))
+        if answer.status not in (200, 206):
+            raise HTTPStatusError(f"the server answered {answer.status}", answer.status)
+        parts = _parts(answer)
+        return [_piece(parts, start, end) for start, end in wanted]
+
+    def _ask(self, method, url, headers, body, ranges):
+        transfer = self._downloader.ask(method, url, headers, body, ranges)
+        self._downloader.turn_until(lambda: transfer.state_name == "ended")
+        if transfer.error is not None:
+            raise transfer.error
+        return transfer
+
+    def close(self) -> None:
+        """Closes its connections."""
+        self._downloader.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _parts(answer):
+    """[(start, bytes-like)] of what came."""
+    from qhttp.bulk.byteranges import parse_byteranges, parse_content_range
+    if answer.status == 200:
+        return [(0, answer.content)]
+    kind = answer.header("content-type", "")
+    if kind.lower().startswith("multipart/byteranges"):
+        return [(part.start, part.data) for part in parse_byteranges(kind, answer.content)]
+    try:
+        found = parse_content_range(answer.header("content-range", ""))
+    except ValueError as error:
+        raise BodyError(str(error)) from None
+    if found.start is None or found.length != len(answer.content):
+        raise BodyError("the server's answer does not have the bytes that it announces")
+    return [(found.start, answer.content)]
+
+
+def _piece(parts, start, end):
+    for at, data in parts:
+        if at <= start and end <= at + len(data):
+            return bytes(data[start - at:end - at])
+    raise BodyError(f"bytes {start} to {end} did not come: the file may be shorter")

@@ -1,0 +1,130 @@
+"""Many downloads at once: `Downloader`, and `iter_download` for a plain loop.
+
+    with qhttp.Downloader(urls, dir="data") as downloader:
+        downloader.failed.connect(lambda transfer: print(transfer.url, transfer.error))
+        downloader.run()
+"""
+from __future__ import annotations
+
+from _collections import deque
+
+from qhttp.bulk.identity import Identity
+from qhttp.bulk.lanes import Lanes
+from qhttp.bulk.requests import checked_headers
+from qhttp.bulk.retry import RetryPolicy
+from qhttp.bulk.settings import Settings
+from qhttp.bulk.transfer import Transfer
+
+TYPE_CHECKING = False       # as the typing module has it, without importing that
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+
+class Downloader(Lanes):
+    """Fetches rows into files, or into memory, `jobs` at a time.
+
+    urls: an iterable of rows, taken lazily: URLs (str), or dicts with `url` and where wanted `out`, `dir` (names below the folder),
+    `checksum` ("sha256:..." or a list), `size` (bytes), `headers` ([name, value] pairs), `mirrors` (URLs). settings: see
+    qhttp.bulk.settings.DEFAULTS. Raises TypeError and ValueError for settings; FileError for a session that cannot be used.
+
+    Signals: started(transfer); progress(transfer, n_done, n_total); retrying(transfer, delay_s, error); finished(transfer),
+    failed(transfer): the end of one; done(had_errors): of all. Transfers are `Transfer` objects.
+    """
+
+    def __init__(self, urls: Iterable[str | dict] = (), **settings: Any):
+        checked = Settings(**settings)
+        checked.headers = tuple(checked_headers(checked.headers))
+        super().__init__(checked)
+        self._session = None
+        self._set_up()
+        self._added: deque = deque()
+        self._has_queue = False
+        if not isinstance(urls, (tuple, list)) or urls:
+            self.feed(urls)
+
+    def _set_up(self):
+        from qhttp.bulk.access import ProxyChoice
+        settings = self.settings
+        choice = ProxyChoice(settings.proxy) if settings.proxy is not None else None
+        has_proxy = choice is not None and choice.is_any
+        self.set_parts(
+            identity=Identity.needed(settings, has_proxy), choose_proxy=choice if has_proxy else None,
+            policy=RetryPolicy(settings.retries, settings.retry_max_time), session=self._open_session(),
+        )
+
+    def _open_session(self):
+        if self.settings.session is None:
+            return None
+        from qhttp.bulk.session import Session
+        self._session = Session(self.settings.session, sync=self.settings.fsync)
+        return self._session
+
+    # -- what is to be fetched
+    def feed(self, urls: Iterable[str | dict]) -> None:
+        """Takes rows from one more iterable, after those before, as there is room for them. None in it: nothing now, see `more`."""
+        self.add_source(iter([urls] if isinstance(urls, (str, dict)) else urls))
+
+    def add(self, row: str | dict) -> None:
+        """Queues one more."""
+        self._added.append(row)
+        if not self._has_queue:
+            self._has_queue = True
+            self.add_source(self._take_added())
+
+    def _take_added(self):
+        while self._added:
+            yield self._added.popleft()
+        self._has_queue = False
+
+    # -- going
+    def start(self) -> None:
+        """Begins; the loop does the rest. For those who turn the loop themselves."""
+        self.begin()
+
+    def run(self, msecs: int | None = None) -> bool:
+        """Begins, and turns the loop until all has ended, or for at most `msecs` milliseconds; says whether it has."""
+        self.begin()
+        return self.turn_loop(msecs)
+
+    def stop(self, gently: bool = False) -> None:
+        """Nothing new starts; what runs is broken off, or with `gently` comes to its end. `left()` then says what is to do."""
+        super().stop(gently)
+
+    def left(self) -> Iterator[dict]:
+        """The rows that are not done: those under way, those that wait, those that failed, and what the iterables still give."""
+        yield from self.rows_left()
+
+    def at_end(self) -> None:
+        self.done.emit(self.n_failed > 0 or self.is_stopped)
+
+    def close(self) -> None:
+        """Ends the file thread, after what it has to do, and closes the session. Safe to repeat."""
+        if not self.is_done:
+            self.stop()
+            self.turn_loop()
+        self.close_files()
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def __enter__(self) -> Downloader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def iter_download(urls: Iterable[str | dict], **settings: Any) -> Iterator[Transfer]:
+    """Yields each Transfer as it ends, done or failed; what follows the end of the iteration is not fetched."""
+    ended: deque = deque()
+    with Downloader(urls, **settings) as downloader:
+        downloader.finished.connect(ended.append)
+        downloader.failed.connect(ended.append)
+        downloader.start()
+        while True:
+            while ended:
+                yield ended.popleft()
+            if downloader.is_done:
+                return
+            downloader.turn_until(lambda: bool(ended))

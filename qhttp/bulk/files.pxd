@@ -1,0 +1,48 @@
+"""The file thread: what blocks, away from the loop."""
+cimport cython
+from libc.stdint cimport uint64_t
+
+from qhttp._core cimport Loop
+
+
+cdef extern from "place.h" nogil:
+    ctypedef struct qh_place:
+        const char *part
+        const char *path
+        const char *data
+        size_t len
+        int fd
+        bint sync, replace
+        uint64_t ino
+        int error
+    int qh_place_write(qh_place *place)
+    int qh_place_rename(qh_place *place)
+    int qh_place_sync_folder(const char *folder)
+
+
+cdef class Placing:
+    """One file to put in its place: its bytes, or the descriptor of its part; then its names."""
+    cdef qh_place c
+    cdef readonly bytes part, path      # names as the system has them
+    cdef readonly bytes body            # the whole of a small file; None: it is in the part
+    cdef readonly object owner          # its placed(placing) is called in the loop, in the end
+    cdef object check                   # called with the placing, on the file thread, before it gets its name; may raise
+    cdef object record                  # (url, size, etag) for the session; None: nothing is recorded
+    cdef readonly object error          # the QHttpError why it is not in its place; None: it is
+
+
+cdef class FileThread:
+    cdef Loop loop
+    cdef object when_idle
+    cdef object jobs                    # SimpleQueue of Placing, Call, or None: the end
+    cdef object thread_lock             # held while the thread runs
+    cdef readonly object session        # a Session, used on the thread only; None
+    cdef bint is_inline                 # no thread could be started: the loop's own does it
+    cdef bint is_closed
+    cdef readonly Py_ssize_t n_waiting  # jobs given and not told of
+    cdef readonly uint64_t n_bytes_waiting      # of bodies among them
+    cdef object place(self, Placing placing)
+    cdef object put(self, job)
+    cdef object place_all(self, list placings)
+    cdef object run_check(self, Placing placing)
+    cdef object mend_write(self, Placing placing)

@@ -1,0 +1,273 @@
+"""The file thread: files written, hashed, synced, renamed, and recorded, in batches, while the loop goes on receiving.
+
+Jobs are done in the order in which they were given; what waits is taken at once. A batch of files is written in one release of the
+GIL, recorded in one transaction, renamed in another release; then the loop is told of all of it by one wake-up.
+"""
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.errno cimport EEXIST, EISDIR, ENOENT, ENOTDIR
+from libc.stdint cimport uint64_t
+
+from qhttp._core cimport Loop
+
+from _queue import Empty, SimpleQueue
+from _thread import allocate_lock, start_new_thread
+from os import fsdecode, makedirs, path as names, strerror
+
+from qhttp.errors import FileError, QHttpError
+
+cdef enum:
+    BATCH_CAP = 256             # files placed together
+
+cdef double FLUSH_AFTER_S = 1.0     # what the session holds back is written after so long without work
+
+
+def file_error(path, int number):
+    """The FileError for an errno at a path: what happened, and what can be done."""
+    name = fsdecode(path)
+    if number == EEXIST:
+        return FileError(f"{name} exists already: choose to skip or to overwrite such files, or another name")
+    if number == EISDIR:
+        return FileError(f"{name} is a folder: a file cannot take its place")
+    if number == ENOTDIR:
+        return FileError(f"{name} cannot be made: something on its way is a file, not a folder")
+    return FileError(f"{name} cannot be written: {strerror(number)}")
+
+
+@cython.freelist(64)
+cdef class Placing:
+    def __cinit__(self, owner, bytes part not None, bytes path not None, bytes body, int fd, bint sync, bint replace, check, record):
+        self.owner, self.part, self.path, self.body, self.check, self.record = owner, part, path, body, check, record
+        self.c = qh_place(part=PyBytes_AS_STRING(part), path=PyBytes_AS_STRING(path), data=NULL, len=0, fd=fd, sync=sync,
+                          replace=replace, ino=0, error=0)
+        if body is not None:
+            self.c.data, self.c.len = PyBytes_AS_STRING(body), PyBytes_GET_SIZE(body)
+
+    def row(self):
+        """What the session remembers of the file, once it is written."""
+        url, size, etag = self.record
+        sha256 = self.check.digests.get("sha256") if self.check is not None else None
+        return fsdecode(self.path), url, size, self.c.ino, etag, sha256
+
+    @property
+    def fd(self):
+        """Of the part, where the body is there; -1 otherwise."""
+        return self.c.fd
+
+
+cdef class Call:
+    """Any other work for the thread: `function()`, then `callback(result, error)` in the loop."""
+    cdef object function, callback, result, error
+
+    def __init__(self, function, callback):
+        self.function, self.callback = function, callback
+
+
+cdef class FileThread:
+    """Starts with its first job; `close()` waits for the last one. `when_idle()` is called in the loop when all that was given is
+    done. session: a Session, or None."""
+
+    def __init__(self, Loop loop not None, when_idle, session=None):
+        self.loop, self.when_idle, self.session = loop, when_idle, session
+        self.jobs = SimpleQueue()
+
+    cdef object place(self, Placing placing):
+        """Puts a file in its place; its owner hears `placed(placing)`."""
+        self.n_bytes_waiting += placing.c.len
+        self.put(placing)
+
+    def call(self, function, callback):
+        """Calls `function()` on the thread, and then `callback(result, error)` in the loop; `error` is an exception or None."""
+        self.put(Call(function, callback))
+
+    cdef object put(self, job):
+        self.n_waiting += 1
+        if self.thread_lock is None and not self.is_inline:
+            self.thread_lock = allocate_lock()
+            self.thread_lock.acquire()
+            try:
+                start_new_thread(self.work, ())
+            except RuntimeError:        # no more threads: slower, and as good
+                self.is_inline = True
+        self.jobs.put(job)
+        if self.is_inline:
+            self.loop.call_soon(self.work_inline)
+
+    def work(self):
+        """The thread's own function: takes what is there, does it, tells."""
+        cdef bint goes_on = True
+        try:
+            while goes_on:
+                goes_on = self.do_batch(self.next_batch())
+        finally:
+            self.thread_lock.release()
+
+    def work_inline(self):
+        while self.jobs.qsize():
+            self.do_batch([self.jobs.get() for _ in range(min(self.jobs.qsize(), BATCH_CAP))])
+        self.flush()
+
+    def next_batch(self):
+        """At least one job, as soon as there is one."""
+        try:
+            first = self.jobs.get(timeout=FLUSH_AFTER_S) if self.session is not None else self.jobs.get()
+        except Empty:
+            self.flush()
+            first = self.jobs.get()
+        return [first, *[self.jobs.get() for _ in range(min(self.jobs.qsize(), BATCH_CAP))]]
+
+    def do_batch(self, list batch not None):
+        """Does jobs in their order; False: the last one has been done."""
+        cdef list placings = [], done = []
+        cdef bint goes_on = True
+        for job in batch:
+            if type(job) is Placing:
+                placings.append(job)
+                continue
+            if placings:
+                self.place_all(placings)
+                done += placings
+                placings = []
+            if job is None:
+                self.flush()
+                goes_on = False
+            else:
+                self.do_call(job)
+                done.append(job)
+        if placings:
+            self.place_all(placings)
+            done += placings
+        if done:
+            self.loop.call_from_thread(lambda: self.tell(done))
+        return goes_on
+
+    def do_call(self, Call job not None):
+        try:
+            job.result = job.function()
+        except Exception as error:
+            job.error = error
+
+    def tell(self, list done not None):
+        """In the loop: what has been done."""
+        cdef Placing placing
+        cdef Call call
+        for job in done:
+            self.n_waiting -= 1
+            if type(job) is Placing:
+                placing = job
+                self.n_bytes_waiting -= placing.c.len
+                placing.owner.placed(placing)
+            else:
+                call = job
+                call.callback(call.result, call.error)
+        if self.n_waiting == 0:
+            self.when_idle()
+
+    def flush(self):
+        if self.session is not None:
+            try:
+                self.session.flush()
+            except QHttpError:
+                pass                    # the next batch will say so
+
+    # -- files
+    cdef object place_all(self, list placings):
+        cdef Placing placing
+        cdef Py_ssize_t i, n = 0
+        cdef qh_place **wanted = <qh_place **>PyMem_Malloc(len(placings) * sizeof(qh_place *))
+        if wanted == NULL:
+            raise MemoryError
+        try:
+            for placing in placings:
+                self.run_check(placing)
+                if placing.error is None:
+                    wanted[n] = &placing.c
+                    n += 1
+            with nogil:
+                for i in range(n):
+                    qh_place_write(wanted[i])
+            for placing in placings:
+                if placing.error is None and placing.c.error:
+                    self.mend_write(placing)
+            self.record_all(placings)
+            n = 0
+            for placing in placings:
+                if placing.error is None:
+                    wanted[n] = &placing.c
+                    n += 1
+            with nogil:
+                for i in range(n):
+                    qh_place_rename(wanted[i])
+            self.end_all(placings)
+        finally:
+            PyMem_Free(wanted)
+
+    cdef object run_check(self, Placing placing):
+        """What has to hold before the file may have its name."""
+        if placing.check is None:
+            return
+        try:
+            placing.check(placing)
+        except QHttpError as error:
+            placing.error = error
+        except OSError as error:
+            placing.error = file_error(placing.part, error.errno or 0)
+        if placing.error is not None and placing.c.fd >= 0:
+            from os import close
+            close(placing.c.fd)
+            placing.c.fd = -1
+
+    cdef object mend_write(self, Placing placing):
+        """A part could not be written: a folder that is missing is made, everything else is told."""
+        if placing.c.error == ENOENT and placing.body is not None:
+            try:
+                makedirs(names.dirname(placing.part), exist_ok=True)
+            except OSError as error:
+                placing.error = file_error(placing.path, error.errno or 0)
+                return
+            if qh_place_write(&placing.c) == 0:
+                return
+        placing.error = file_error(placing.path, placing.c.error)
+
+    def record_all(self, list placings not None):
+        """Says in the session what the next renames will do."""
+        cdef Placing placing
+        if self.session is None:
+            return
+        try:
+            self.session.begin_batch([placing.row() for placing in placings
+                                      if placing.error is None and placing.record is not None])
+        except QHttpError as error:
+            for placing in placings:
+                if placing.error is None:
+                    placing.error = error
+
+    def end_all(self, list placings not None):
+        cdef Placing placing
+        cdef set folders = set()
+        for placing in placings:
+            if placing.error is None and placing.c.error:
+                placing.error = file_error(placing.path, placing.c.error)
+            elif placing.error is None and placing.c.sync:
+                folders.add(names.dirname(placing.path))
+        for folder in folders:
+            qh_place_sync_folder(folder)
+        if self.session is not None:
+            try:
+                self.session.end_batch([fsdecode(placing.path) for placing in placings
+                                        if placing.error is not None and placing.record is not None])
+            except QHttpError:
+                pass                    # looked up on the disk next time
+
+    def close(self):
+        """Does what is left, and ends the thread. Nobody is told any more unless the loop turns again."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        if self.is_inline:
+            self.work_inline()
+        elif self.thread_lock is not None:
+            self.jobs.put(None)
+            self.thread_lock.acquire()
+            self.thread_lock.release()

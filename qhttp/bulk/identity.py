@@ -1,0 +1,110 @@
+"""Who we are for servers and proxies: users, passwords, cookies. Each belongs to the one it was given for, and goes to no other.
+
+The credentials of `user` are for the hosts whose URLs were asked for, never for where they redirect to; those of netrc for the host
+that stands there with them.
+"""
+from __future__ import annotations
+
+from qhttp._core import describe_head
+from qhttp.bulk.settings import Settings
+from qhttp.engine.authentication import AGAIN, UNKNOWN, Parties, Party
+from qhttp.errors import AuthenticationRequired, ProxyAuthenticationRequired, QHttpError
+
+TYPE_CHECKING = False       # as the typing module has it, without importing that
+if TYPE_CHECKING:
+    from typing import Any
+
+MAX_PARTIES = 4096
+
+
+class Identity:
+    """cookies: an access.CookieStore, or None."""
+
+    def __init__(self, settings: Settings):
+        self._user, self._netrc = settings.user, settings.netrc
+        self._origins, self._proxies = Parties(MAX_PARTIES), Parties(MAX_PARTIES)
+        self.cookies = None
+        if settings.cookies is not None and settings.cookies is not False:
+            from qhttp.bulk.access import CookieStore
+            self.cookies = CookieStore(settings.cookies)
+
+    @classmethod
+    def needed(cls, settings: Settings, has_proxy: bool) -> Identity | None:
+        """None where nobody ever has to say who he is."""
+        wanted = settings.user is not None or settings.netrc or settings.cookies not in (None, False) or has_proxy
+        return cls(settings) if wanted else None
+
+    def proxy_party(self, *key: Any) -> Party:
+        """(kind, host, port, user, password) -> its party: connections made for one are not used for another."""
+        party = self._proxies.for_origin(key)
+        if key[3] and not party.user:
+            party.set_credentials(key[3], key[4])
+        return party
+
+    def _party(self, transfer: Any) -> Party | None:
+        """That of the origin that is asked now; None: it gets no credentials."""
+        origin = transfer.place[0]
+        login = self._user if transfer.is_at_home else None
+        if login is None and self._netrc:
+            from qhttp.bulk.access import netrc_login
+            login = netrc_login(None if self._netrc is True else self._netrc, origin[1])
+        if login is None:
+            return None
+        party = self._origins.for_origin((*origin, login[0]))
+        if not party.user:
+            party.set_credentials(*login)
+        return party
+
+    def credentials(self, transfer: Any, head: bytes, is_fresh: bool) -> list[tuple[bytes, bytes]] | None:
+        """Fields to add to a request."""
+        route = transfer.route
+        proxy = route.proxy.party if route.is_fetched else None
+        fields = []
+        method, target, _ = head.split(b" ", 2)
+        for name, party in ((b"Proxy-Authorization", proxy), (b"Authorization", self._party(transfer))):
+            value = party.value(method.decode(), target.decode()) if party is not None and party.scheme is not None else None
+            if value is not None:
+                fields.append((name, value.encode("latin-1")))
+        transfer.editions = (proxy.edition if proxy is not None else 0, self._edition(transfer))
+        return fields or None
+
+    def _edition(self, transfer):
+        party = self._party(transfer)
+        return party.edition if party is not None and party.scheme is not None else 0
+
+    def challenged(self, transfer: Any, block: bytes, status: int) -> bool | QHttpError:
+        """True: ask again; else the error that the 401 or 407 is."""
+        if status == 407:
+            return self.proxy_challenged(transfer, block)
+        party, error = self._party(transfer), AuthenticationRequired
+        if party is None:
+            return error("the server wants a user and a password")
+        return self._answer(party, _values(block, "www-authenticate"), transfer.editions[1], error, "the server")
+
+    def proxy_challenged(self, transfer: Any, block: bytes) -> bool | QHttpError:
+        """The same of a proxy."""
+        proxy, error = transfer.route.proxy, ProxyAuthenticationRequired
+        if proxy is None or not proxy.party.user:
+            return error("the proxy wants a user and a password")
+        edition = transfer.editions[0] if transfer.route.is_fetched else None
+        return self._answer(proxy.party, _values(block, "proxy-authenticate"), edition, error, "the proxy")
+
+    @staticmethod
+    def _answer(party, values, edition, error, who):
+        verdict = party.challenged(values, edition)
+        if verdict == AGAIN and not (party.scheme is not None and party.scheme.is_per_connection):
+            return True
+        if verdict == UNKNOWN:
+            return error(f"{who} wants a way of authentication that is not known here")
+        if verdict == AGAIN:
+            return error(f"{who} wants {party.scheme.name}, which only QHttp knows")
+        return error(f"{who} does not accept the user and password")
+
+    def store_cookies(self, transfer: Any) -> None:
+        """Those of an answer."""
+        if self.cookies is not None:
+            self.cookies.store(transfer.url_effective, transfer.headers)
+
+
+def _values(block, name):
+    return [value for field, value in describe_head(block)[4] if field.lower() == name]

@@ -1,0 +1,33 @@
+"""Where the file of a row goes: what the row says, else the name in the answer, else that in the URL."""
+from __future__ import annotations
+
+import os
+
+from qhttp.bulk.names import name_from_disposition, name_from_target, place
+from qhttp.bulk.settings import Settings
+
+_folders: dict[str, str] = {}       # folder as given -> absolute: names in a session must not depend on where it is run
+MAX_FOLDERS = 1024
+
+
+def path_for(settings: Settings, row: dict | None, target: bytes, disposition: str | None = None) -> str:
+    """The file's absolute path. Raises ValueError for a name that could lead out of the folder."""
+    folder = _absolute(settings.dir)
+    out = settings.name
+    if row is not None:
+        if row.get("dir"):
+            folder = place(folder, row["dir"].strip("/") if not row["dir"].startswith("/") else row["dir"])
+        out = row.get("out") or out
+    if out is not None:
+        return place(folder, out)
+    name = name_from_disposition(disposition) if disposition is not None else None
+    return f"{folder}/{name if name is not None else name_from_target(target)}"
+
+
+def _absolute(folder: str) -> str:
+    found = _folders.get(folder)
+    if found is None:
+        if len(_folders) >= MAX_FOLDERS:
+            _folders.clear()
+        found = _folders[folder] = os.path.abspath(folder).rstrip("/")
+    return found

@@ -1,0 +1,137 @@
+"""May a part be continued, and is an answer its continuation (RFC 9110 sections 13.1.5 and 14.2).
+
+The ladder: a strong ETag goes into If-Range; without one Last-Modified, if it is strong; else a weak ETag and the total length are
+compared with those of the 206; else the file is fetched anew. Whatever the rung, the end of the part is fetched once more and compared.
+"""
+from __future__ import annotations
+
+import os
+
+from qhttp.bulk.byteranges import parse_content_range
+from qhttp.errors import ResumeError
+
+OVERLAP = 16 << 10      # bytes of the part that are fetched once more
+CONTINUE_FROM = 64 << 10        # bytes of a part that are worth a Range request
+
+CONTINUES, STARTS_AGAIN = "continues", "starts again"
+
+
+class Version:
+    """What tells one version of a file from another. etag: as sent, or None. last_modified: as sent, if it is strong
+    (RFC 9110 section 8.8.2.2: at least a second older than the answer). total: bytes, or None."""
+
+    __slots__ = ("etag", "last_modified", "total")
+
+    def __init__(self, etag: str | None, last_modified: str | None, total: int | None):
+        self.etag, self.last_modified, self.total = etag, last_modified, total
+
+    @classmethod
+    def of(cls, fields: list[tuple[str, str]], total: int | None) -> Version:
+        """From the fields of a 200 or 206."""
+        values = {name.lower(): value for name, value in reversed(fields)}
+        last_modified = values.get("last-modified")
+        if last_modified is not None and not _is_strong(last_modified, values.get("date")):
+            last_modified = None
+        return cls(values.get("etag"), last_modified, total)
+
+    @property
+    def if_range(self) -> str | None:
+        """What to send in If-Range."""
+        if self.etag is not None and not self.etag.startswith("W/"):
+            return self.etag
+        return self.last_modified
+
+    @property
+    def is_known(self) -> bool:
+        """Whether another version could be told from it."""
+        return self.if_range is not None or (self.etag is not None and self.total is not None)
+
+    def is_other(self, found: Version) -> bool:
+        """Whether an answer says itself that it is of another version."""
+        return ((self.etag is not None and found.etag is not None and self.etag != found.etag)
+                or (self.total is not None and found.total is not None and self.total != found.total))
+
+
+def _is_strong(last_modified: str, date: str | None) -> bool:
+    from email.utils import parsedate_to_datetime
+    try:
+        return (parsedate_to_datetime(date or "") - parsedate_to_datetime(last_modified)).total_seconds() >= 1
+    except (ValueError, TypeError):
+        return False
+
+
+class Join:
+    """A request for what is behind a part. expected: the end of the part, which the answer has to begin with."""
+
+    __slots__ = ("expected", "start", "version")
+
+    def __init__(self, part_len: int, end_of_part: bytes, version: Version):
+        self.start, self.expected, self.version = part_len - len(end_of_part), end_of_part, version
+
+    def fields(self) -> list[tuple[str, str]]:
+        if_range = self.version.if_range
+        return [("Range", f"bytes={self.start}-"), *([("If-Range", if_range)] if if_range is not None else ())]
+
+    def judge(self, status: int, fields: list[tuple[str, str]], length: int | None) -> str:
+        """CONTINUES or STARTS_AGAIN; `length`: of the body as announced. Raises ResumeError for an answer that is neither."""
+        if status == 200:
+            return STARTS_AGAIN
+        if status != 206:
+            raise ResumeError(f"the part cannot be continued: the server says {status}")
+        values = [value for name, value in fields if name.lower() == "content-range"]
+        if len(values) != 1:
+            raise ResumeError("the part cannot be continued: the server does not say which bytes it sends")
+        try:
+            found = parse_content_range(values[0])
+        except ValueError as error:
+            raise ResumeError(f"the part cannot be continued: {error}") from None
+        if found.start != self.start or found.total is None or found.end != found.total - 1:
+            raise ResumeError("the part cannot be continued: the server sends other bytes than it was asked for")
+        if length is not None and length != found.total - found.start:
+            raise ResumeError("the part cannot be continued: the lengths in the server's answer do not agree")
+        if self.version.is_other(Version.of(fields, found.total)):
+            raise ResumeError("the part cannot be continued: the server has another version of the file")
+        return CONTINUES
+
+
+def open_part(part: bytes, path: str, session, kept) -> tuple[int, int, bytes]:
+    """(descriptor, bytes that are good, the last of them) of a part; made, with its folder, where it is missing.
+
+    `kept`: the session's row about it; None: whatever is there is of no use. Raises OSError. For the file thread.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        fd = os.open(part, flags, 0o666)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(part), exist_ok=True)
+        fd = os.open(part, flags, 0o666)
+    try:
+        about = os.fstat(fd)
+        if kept is not None and about.st_ino == kept.ino:
+            if kept.segments is not None:
+                return fd, about.st_size, b""
+            if CONTINUE_FROM <= about.st_size and (kept.total is None or about.st_size <= kept.total):
+                return fd, about.st_size, end_of(fd, about.st_size)
+        empty_part(fd, path, session)
+        return fd, 0, b""
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def empty_part(fd: int, path: str, session) -> None:
+    """What is in the part is forgotten; first by the session, so that it never takes one version for another."""
+    if session is not None:
+        session.drop_part(path)
+    if os.fstat(fd).st_size:
+        os.ftruncate(fd, 0)
+
+
+def record_part(session, path: str, url: str, fd: int, version: Version) -> None:
+    """Remembers of which version a part is, for another run."""
+    session.put_part(path, url, os.fstat(fd).st_ino, version.etag, version.last_modified, version.total)
+
+
+def end_of(fd: int, part_len: int) -> bytes:
+    n = min(OVERLAP, part_len)
+    return os.pread(fd, n, part_len - n)

@@ -1,0 +1,397 @@
+"""The session file: what is done, which parts are of which version, what failed and what is left, in one SQLite file.
+
+A kill may come at any moment. So a batch of files is recorded before they get their names (`begin_batch`), and the next
+transaction says that the renames are through; rows of a batch of which nobody said so are looked up on disk when the file is
+opened. A commit does not wait for the disk unless `sync` asks for that: after a power failure, not after a kill, the last
+transactions may be missing.
+
+One thread writes; `lookup`, `part` and `left` read what was committed, through a connection of their own, and may be called
+from one other thread. The file is for its owner's eyes only: URLs and headers may hold tokens.
+"""
+from __future__ import annotations
+
+import os
+from collections import namedtuple
+
+from qhttp.errors import FileError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+APPLICATION_ID = 0x71687474     # PRAGMA application_id: a session file, and no other database
+FORMAT = 1                      # PRAGMA user_version: of the tables below
+BUSY_S = 10.0                   # how long another program that looks into the file is waited for
+HELD_CAP = 1000                 # records that wait for the next transaction
+CHECKPOINT_PAGES = 4000         # of the write-ahead log (16 MiB): fewer ones are written twice
+PAGE_ROWS = 500                 # rows of `left` read at a time
+
+_TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE done (path TEXT PRIMARY KEY, url TEXT, size INTEGER, ino INTEGER, batch INTEGER, etag TEXT, sha256 TEXT)
+    WITHOUT ROWID;
+CREATE TABLE parts (path TEXT PRIMARY KEY, url TEXT, ino INTEGER, etag TEXT, last_modified TEXT, total INTEGER, segments TEXT)
+    WITHOUT ROWID;
+CREATE TABLE failed (url TEXT, path TEXT, cause TEXT, row TEXT, PRIMARY KEY (url, path)) WITHOUT ROWID;
+CREATE TABLE "left" (row TEXT);
+INSERT INTO meta VALUES ('complete_batch', 0);
+"""
+
+Done = namedtuple("Done", "url size ino etag sha256")
+Part = namedtuple("Part", "url ino etag last_modified total segments")
+Failed = namedtuple("Failed", "url path cause row")
+
+
+def _stored(text):
+    """A str as SQLite takes it: what is no UTF-8, as a file name may be, becomes a blob."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+    return text
+
+
+def _restored(value):
+    return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
+
+
+def _signed(ino):
+    """An inode number as SQLite's integers are: some file systems use all 64 bits."""
+    return ino - (1 << 64) if ino >= 1 << 63 else ino
+
+
+def _unsigned(ino):
+    return ino & ((1 << 64) - 1)
+
+
+def _is_in_place(path, size, ino):
+    """Whether the file of a row got its name."""
+    try:
+        found = os.lstat(path)
+    except (OSError, ValueError):
+        return False
+    return found.st_ino == ino and found.st_size == size
+
+
+class Session:
+    """Opens the session file at `path`, or makes it (mode 0600). sync: every commit is on the disk before it returns.
+
+    is_new: nothing was recorded in it before. Paths of files are recorded as they are given: better absolute ones. Raises
+    FileError where the file is no session, or of another format, or in use by another run, or cannot be read or written; all
+    methods raise it when the disk is full or fails.
+    """
+
+    def __init__(self, path: str | os.PathLike, *, sync: bool = False):
+        self.path = os.path.abspath(os.fsdecode(path))
+        self._reader = self._writer = None
+        self._n_batch = 0                                   # the latest one
+        self._batch: list[tuple] | None = None              # its rows, until the next transaction
+        self._is_through = False                            # its renames have been tried
+        self._misplaced: set[str] = set()                   # paths of those that failed
+        self._parts: dict[str, tuple] = {}                  # held for the next transaction
+        self._failures: dict[tuple, tuple] = {}
+        self._lock_fd = self._lock()
+        try:
+            self._connect(sync)
+        except BaseException:
+            self._release()
+            raise
+
+    # -- opening and closing
+    def _lock(self):
+        """The descriptor of the lock file, locked until this process ends, however it does."""
+        import fcntl
+        name = self.path + "-lock"
+        try:
+            while True:
+                fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                try:
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if os.fstat(fd).st_nlink:               # else its last owner has removed it meanwhile
+                        return fd
+                except BaseException:
+                    os.close(fd)
+                    raise
+                os.close(fd)
+        except BlockingIOError:
+            raise FileError(f"{self.path} is in use by another run: wait for its end, or name another session file") from None
+        except OSError as error:
+            raise FileError(f"{name} cannot be made: {error.strerror or error}") from None
+
+    def _release(self):
+        try:
+            for connection in (self._reader, self._writer):     # the last one tidies up, and has to be able to write
+                if connection is not None:
+                    connection.close()
+        finally:
+            self._reader = self._writer = None
+            if self._lock_fd >= 0:
+                fd, self._lock_fd = self._lock_fd, -1
+                try:
+                    os.unlink(self.path + "-lock")
+                except OSError:
+                    pass                                    # an empty file stays
+                os.close(fd)
+
+    def _connect(self, sync):
+        from sqlite3 import Error
+        self._sqlite_error = Error
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise FileError(f"{self.path} cannot be opened as a session file: {error.strerror or error}") from None
+        try:
+            self._writer = self._opened()
+            self._check_format()
+            for name, value in (("journal_mode", "WAL"), ("synchronous", "FULL" if sync else "NORMAL"),
+                                ("wal_autocheckpoint", CHECKPOINT_PAGES)):
+                self._query(f"PRAGMA {name}={value}")
+            self._has_parts, self._has_failures = self._has("parts"), self._has("failed")
+            self._recover()
+            self.is_new = not any(map(self._has, ("done", "parts", "failed", '"left"')))
+        except Error as error:
+            raise self._broken(error) from None
+
+    def _opened(self):
+        from sqlite3 import connect
+        try:
+            return connect(os.fsencode(self.path), timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        except self._sqlite_error as error:
+            raise self._broken(error) from None
+
+    def _check_format(self):
+        """Makes the tables in an empty file; refuses any other that is not ours, and changes nothing in it."""
+        from sqlite3 import DatabaseError, OperationalError
+        advice = "remove it, or name another session file"
+        try:
+            [[n_tables]] = self._writer.execute("SELECT count(*) FROM sqlite_master")
+        except OperationalError:
+            raise
+        except DatabaseError:
+            raise FileError(f"{self.path} is no session file: {advice}") from None
+        [[owner]], [[found]] = self._query("PRAGMA application_id"), self._query("PRAGMA user_version")
+        if n_tables == owner == found == 0:
+            self._writer.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA application_id={APPLICATION_ID};"
+                                       f"PRAGMA user_version={FORMAT}; COMMIT;")
+        elif owner != APPLICATION_ID:
+            raise FileError(f"{self.path} is the database of something else: name another session file")
+        elif found != FORMAT:
+            raise FileError(f"{self.path} is a session file of another version (format {found}, not {FORMAT}): {advice}")
+
+    def _recover(self):
+        """Rows of a batch that nobody said was through stay if their files have got their names."""
+        [[complete]] = self._query("SELECT value FROM meta WHERE key = 'complete_batch'")
+        rows = self._query("SELECT path, url, size, ino FROM done WHERE batch > ?", complete)
+        self._n_batch = complete
+        if rows:
+            self._n_batch += 1
+            self._batch = [(_restored(path), _restored(url), size, _unsigned(ino)) for path, url, size, ino in rows]
+            self._look_up_batch()
+            self.flush()
+
+    def _look_up_batch(self):
+        self._misplaced = {path for path, _, size, ino, *_ in self._batch if not _is_in_place(path, size, ino)}
+        self._is_through = True
+
+    def close(self) -> None:
+        """Writes what is held, and lets go of the file. Further calls do nothing."""
+        if self._writer is None:
+            return
+        try:
+            self.flush()
+        finally:
+            try:
+                self._release()
+            except self._sqlite_error as error:
+                raise self._broken(error) from None
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- what is done
+    def begin_batch(self, rows: Sequence[tuple]) -> None:
+        """Records in one transaction files that are about to get their names: (path, url, size, ino, etag, sha256) of each.
+
+        ino: the inode of the part, which is the file's, too. When it returns, the files may be renamed; then say `end_batch`.
+        """
+        if not rows:
+            return
+        if self._batch is not None and not self._is_through:
+            self._look_up_batch()
+        n = self._n_batch + 1
+        stored = [(_stored(path), _stored(url), size, _signed(ino), n, etag, sha256)
+                  for path, url, size, ino, etag, sha256 in rows]
+        self._commit(lambda run: run.executemany("INSERT OR REPLACE INTO done VALUES (?, ?, ?, ?, ?, ?, ?)", stored))
+        self._batch, self._n_batch = list(rows), n
+
+    def end_batch(self, failed_paths: Iterable[str] = ()) -> None:
+        """The renames of the batch are through, but for those of `failed_paths`, whose records the next transaction takes back.
+
+        Parts of the others are forgotten with the same transaction. Without one that has begun it does nothing.
+        """
+        if self._batch is not None and not self._is_through:
+            self._misplaced = set(failed_paths)
+            self._is_through = True
+
+    def lookup(self, path: str) -> Done | None:
+        """What was recorded of a file that is done, or whose batch has begun. Whether it is still there is not looked at."""
+        query = "SELECT url, size, ino, etag, sha256 FROM done WHERE path = ?"
+        for url, size, ino, etag, sha256 in self._read(query, _stored(path)):
+            return Done(_restored(url), size, _unsigned(ino), etag, sha256)
+        return None
+
+    # -- parts
+    def put_part(self, path: str, url: str, ino: int, etag: str | None, last_modified: str | None, total: int | None,
+                 segments: list | None = None) -> None:
+        """Remembers of which version the part of the file `path` is, with the next transaction.
+
+        ino: of the part. total: bytes of the whole file. segments: of a part with holes, what JSON can hold.
+        """
+        self._parts[path] = url, ino, etag, last_modified, total, None if segments is None else _json(segments)
+        self._has_parts = True
+        self._limit_held()
+
+    def put_part_of(self, path: str, url: str, fd: int, version) -> None:
+        """The same of a part that is open as `fd`; version: a qhttp.bulk.resume.Version."""
+        self.put_part(path, url, os.fstat(fd).st_ino, version.etag, version.last_modified, version.total)
+
+    def drop_part(self, path: str) -> None:
+        """Forgets a part, for good when it returns: its file may now get bytes of another version."""
+        self._parts.pop(path, None)
+        stored = _stored(path)
+        if self._has_parts and self._query("SELECT 1 FROM parts WHERE path = ?", stored):
+            self._commit(lambda run: run.execute("DELETE FROM parts WHERE path = ?", (stored,)))
+
+    def part(self, path: str) -> Part | None:
+        """What is known of the part of the file `path`."""
+        held = self._parts.get(path)
+        query = "SELECT url, ino, etag, last_modified, total, segments FROM parts WHERE path = ?"
+        for url, ino, etag, last_modified, total, segments in self._read(query, _stored(path)) if held is None else [held]:
+            if segments is not None:
+                from json import loads
+                segments = loads(segments)
+            return Part(_restored(url), _unsigned(ino), etag, last_modified, total, segments)
+        return None
+
+    # -- what failed, and what is left
+    def note_failed(self, url: str, path: str | None, cause: str | BaseException, row: dict) -> None:
+        """Remembers a failure, with the next transaction, until its file is done. row: as it was fed."""
+        text = cause if isinstance(cause, str) else f"{type(cause).__name__}: {cause}"
+        self._failures[url, path or ""] = text, _json(row)
+        self._has_failures = True
+        self._limit_held()
+
+    def failed(self) -> list[Failed]:
+        """The failures that nothing came of: (url, path or None, cause, row)."""
+        from json import loads
+        self.flush()
+        return [Failed(_restored(url), _restored(path) or None, _restored(cause), loads(row))
+                for url, path, cause, row in self._query("SELECT url, path, cause, row FROM failed")]
+
+    def set_left(self, rows: Iterable[dict]) -> None:
+        """Records, in one transaction, the rows that are left, in the place of those before; `rows` may come from `left()`."""
+        def write(run):
+            n_last, = run.execute('SELECT coalesce(max(rowid), 0) FROM "left"').fetchone()
+            run.executemany('INSERT INTO "left" VALUES (?)', ((_json(row),) for row in rows))
+            run.execute('DELETE FROM "left" WHERE rowid <= ?', (n_last,))
+
+        self._commit(write)
+
+    def left(self) -> Iterator[dict]:
+        """The rows that were left, read as they are asked for."""
+        from json import loads
+        [[n_last]] = self._read('SELECT coalesce(max(rowid), 0) FROM "left"')
+        n_read = 0
+        while page := self._read('SELECT rowid, row FROM "left" WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?',
+                                 n_read, n_last, PAGE_ROWS):
+            n_read = page[-1][0]
+            yield from (loads(row) for _, row in page)
+
+    # -- transactions
+    def flush(self) -> None:
+        """Writes what is held, and that the last batch is through, if it is."""
+        if self._parts or self._failures or self._is_through:
+            self._commit()
+
+    def _limit_held(self):
+        if len(self._parts) + len(self._failures) >= HELD_CAP:
+            self.flush()
+
+    def _commit(self, work=None):
+        """One transaction: what has become of the last batch, what is held, `work(connection)`. All of it, or FileError."""
+        run = self._connection()
+        try:
+            run.execute("BEGIN IMMEDIATE")
+            try:
+                if self._is_through:
+                    self._settle(run)
+                self._write_held(run)
+                if work is not None:
+                    work(run)
+                run.execute("COMMIT")
+            except BaseException:
+                if run.in_transaction:      # SQLite itself has rolled back some
+                    run.execute("ROLLBACK")
+                raise
+        except self._sqlite_error as error:
+            raise self._broken(error) from None
+        self._parts.clear()
+        self._failures.clear()
+        if self._is_through:
+            self._batch, self._is_through = None, False
+            self._misplaced.clear()
+
+    def _settle(self, run):
+        """The latest batch is complete."""
+        good = [(_stored(path), _stored(url)) for path, url, *_ in self._batch if path not in self._misplaced]
+        run.executemany("DELETE FROM done WHERE path = ?", [(_stored(path),) for path in self._misplaced])
+        if self._has_parts:
+            run.executemany("DELETE FROM parts WHERE path = ?", [(path,) for path, _ in good])
+        if self._has_failures:
+            run.executemany("DELETE FROM failed WHERE path IN (?, '') AND url = ?", good)
+        run.execute("UPDATE meta SET value = ? WHERE key = 'complete_batch'", (self._n_batch,))
+
+    def _write_held(self, run):
+        if self._parts:
+            run.executemany("INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?, ?, ?, ?)", [
+                (_stored(path), _stored(url), _signed(ino), *rest) for path, (url, ino, *rest) in self._parts.items()])
+        if self._failures:
+            run.executemany("INSERT OR REPLACE INTO failed VALUES (?, ?, ?, ?)", [
+                (_stored(url), _stored(path), _stored(cause), row) for (url, path), (cause, row) in self._failures.items()])
+
+    def _connection(self):
+        if self._writer is None:
+            raise ValueError("the session is closed: open it again")
+        return self._writer
+
+    def _query(self, sql, *values):
+        """The rows of a query, through the writing connection."""
+        return self._fetch(self._connection(), sql, values)
+
+    def _read(self, sql, *values):
+        """The same of what is committed, in whichever thread."""
+        self._connection()
+        if self._reader is None:
+            self._reader = self._opened()
+            self._fetch(self._reader, "PRAGMA query_only = 1", ())
+        return self._fetch(self._reader, sql, values)
+
+    def _fetch(self, connection, sql, values):
+        try:
+            return connection.execute(sql, values).fetchall()
+        except self._sqlite_error as error:
+            raise self._broken(error) from None
+
+    def _has(self, table):
+        return bool(self._query(f"SELECT 1 FROM {table} LIMIT 1"))
+
+    def _broken(self, error):
+        return FileError(f"the session file {self.path} cannot be used: {error}")
+
+
+def _json(row):
+    from json import dumps
+    return dumps(row, default=str, skipkeys=True, separators=(",", ":"))

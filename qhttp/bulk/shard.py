@@ -1,0 +1,31 @@
+"""`download_shard`: many rows in, as many dicts out. One call is one unit of work for Dask, Ray, Spark or a process pool."""
+from __future__ import annotations
+
+from qhttp.bulk.downloader import Downloader
+
+TYPE_CHECKING = False       # as the typing module has it, without importing that
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+
+def download_shard(rows: Iterable[str | dict], *, dir: str | None = None, into: str = "file", **settings: Any) -> list[dict]:
+    """Downloads all rows and says what became of each, in their order: Transfer.to_dict(), and `content` with into="bytes".
+
+    Never raises for a row: its `error` is the name of the error's class, `errormsg` its text. Can be repeated: a file that is there
+    under its final name is whole and is taken as done, after a look at size and checksum where the row has them. Settings are those
+    of Downloader. Arguments and result can be pickled.
+    """
+    outcomes: dict[int, dict] = {}
+
+    def note(transfer):
+        outcome = transfer.to_dict()
+        if into == "bytes":
+            outcome["content"] = transfer.content
+        outcomes[transfer.number] = outcome
+
+    with Downloader(rows, **{"existing": "skip", **settings, "dir": "." if dir is None else dir, "into": into}) as downloader:
+        downloader.finished.connect(note)
+        downloader.failed.connect(note)
+        downloader.run()
+    return [outcomes[number] for number in sorted(outcomes)]
