@@ -10,7 +10,7 @@ cdef enum:
 
 cdef class PartSink(Memory):
     """Memory first. When that is full, or the body is known to be large, C writes straight into the part."""
-    cdef object want_part           # called once, when a part is needed and there is none
+    cdef object want_part           # called with the sink, once, when a part is needed and there is none
     cdef int fd                     # of the part, which is the transfer's; -1: none yet
     cdef uint64_t start             # where in the part the body's first byte goes
     cdef bytes expected             # what its first bytes have to be: they are in the part already; None: nothing is known
@@ -27,18 +27,21 @@ cdef class PieceSink(Memory):
     """Takes what comes piece by piece: to be decoded, or because it is only to come slowly."""
     cdef object decoder             # a coding.Decoder, or None
     cdef object pacer               # asked for leave before more is received; None: it may come as it likes
-    cdef list pieces                # what is kept in memory
+    cdef list kept                  # pieces in memory
     cdef uint64_t n_kept            # bytes of them
     cdef uint64_t in_memory_cap     # 0: all of it stays in memory
-    cdef object open_part           # called for the part's descriptor, where it is needed
-    cdef int fd
+    cdef object pending             # iterator of pieces that were decoded and not taken; None: there are none
+    cdef object want_part           # called with the sink when there is too much for memory
+    cdef int fd                     # of the part; -1: none yet
     cdef uint64_t offset            # where the next byte goes
-    cdef bytes expected
+    cdef bytes expected             # as in PartSink
     cdef object failure
+    cdef bint is_written(self)
+    cdef bint is_waiting(self)      # for the part
+    cdef object opened(self, int fd, uint64_t start)
+    cdef object write_pending(self)
     cdef object write(self, bytes piece)
     cdef bytes check_join(self, bytes piece)
-    cdef bint is_written(self)
-    cdef uint64_t end(self)
     cdef object finish_decoding(self)
 
 

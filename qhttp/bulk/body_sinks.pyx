@@ -13,8 +13,6 @@ from posix.types cimport off_t
 from qhttp._core cimport Sink, qh_sink_init_descriptor, qh_sink_release
 from qhttp._sinks cimport Memory
 
-from os import pwrite
-
 from qhttp.errors import DeviceError, QHttpError, ResumeError
 
 cdef extern from "unistd.h" nogil:
@@ -57,7 +55,7 @@ cdef class PartSink(Memory):
     cdef object want(self):
         if not self.is_wanted and self.fd < 0 and self.want_part is not None:
             self.is_wanted = True
-            self.want_part()
+            self.want_part(self)
 
     cdef object opened(self, int fd, uint64_t start):
         """There is a part now: the body goes there as soon as it does not fit into memory (the exchange's resume)."""
@@ -106,10 +104,10 @@ cdef class PartSink(Memory):
 
 
 cdef class PieceSink(Memory):
-    def __cinit__(self, decoder=None, pacer=None, open_part=None, int fd=-1, uint64_t offset=0, bytes expected=None,
+    def __cinit__(self, decoder=None, pacer=None, want_part=None, int fd=-1, uint64_t offset=0, bytes expected=None,
                   uint64_t in_memory_cap=IN_MEMORY_CAP):
-        self.decoder, self.pacer, self.open_part, self.fd, self.offset = decoder, pacer, open_part, fd, offset
-        self.expected, self.pieces, self.in_memory_cap = expected, [], in_memory_cap
+        self.decoder, self.pacer, self.want_part, self.fd, self.offset = decoder, pacer, want_part, fd, offset
+        self.expected, self.kept, self.in_memory_cap = expected, [], in_memory_cap
         self.is_read = True
         if pacer is not None:
             self.set_limit(PACED_PIECE)
@@ -117,32 +115,51 @@ cdef class PieceSink(Memory):
     cdef bint is_written(self):
         return self.fd >= 0
 
-    cdef uint64_t end(self):
-        return self.offset
+    cdef bint is_waiting(self):
+        return self.pending is not None and self.fd < 0
+
+    cdef object opened(self, int fd, uint64_t start):
+        self.fd, self.offset = fd, start
 
     cdef bint make_room(self, size_t n, uint64_t claim) except -1:
-        if n == 0 and self.pacer is not None and not self.pacer(0):
+        if n == 0 and (self.is_waiting() or self.pacer is not None and not self.pacer(0)):
             return False
         return Memory.make_room(self, n, claim)
 
     cdef object settle(self):
         cdef bytes data
-        while self.available() and self.failure is None:
-            data = self.take(self.available())
-            if self.pacer is not None:
-                self.pacer(len(data))
-            try:
-                if self.expected is not None:
-                    data = self.check_join(data)
-                if self.decoder is None:
-                    self.write(data)
-                else:
-                    for piece in self.decoder.feed(data):
-                        self.write(piece)
-            except (QHttpError, OSError) as error:
-                self.failure = error
+        try:
+            while not self.is_waiting() and self.failure is None and (self.pending is not None or self.available()):
+                if self.pending is None:
+                    data = self.take(self.available())
+                    if self.pacer is not None:
+                        self.pacer(len(data))
+                    if self.expected is not None:
+                        data = self.check_join(data)
+                    self.pending = iter((data,) if self.decoder is None else self.decoder.feed(data))
+                self.write_pending()
+        except (QHttpError, OSError) as error:
+            self.failure = error
         if self.failure is not None:
             raise DeviceError(str(self.failure))
+
+    cdef object write_pending(self):
+        """Writes what was decoded, or keeps it; what does not fit waits for the part."""
+        cdef bytes piece
+        if self.fd >= 0 and self.kept:
+            kept, self.kept = self.kept, []
+            for piece in kept:
+                self.write(piece)
+        for piece in self.pending:
+            if self.fd >= 0:
+                self.write(piece)
+                continue
+            self.kept.append(piece)
+            self.n_kept += len(piece)
+            if 0 < self.in_memory_cap < self.n_kept:
+                self.want_part(self)
+                return
+        self.pending = None
 
     cdef bytes check_join(self, bytes piece):
         """Takes off what the part has already, once it was compared."""
@@ -154,18 +171,14 @@ cdef class PieceSink(Memory):
         return piece[n:]
 
     cdef object write(self, bytes piece):
-        if self.fd < 0 and (self.in_memory_cap == 0 or self.n_kept + len(piece) <= self.in_memory_cap):
-            self.pieces.append(piece)
-            self.n_kept += len(piece)
-            return
-        if self.fd < 0:
-            self.fd = self.open_part()
-            kept, self.pieces = b"".join(self.pieces), []
-            self.write(kept)
-        while piece:
-            n = pwrite(self.fd, piece, self.offset)
-            self.offset += n
-            piece = piece[n:]
+        cdef int error
+        cdef size_t length = len(piece)
+        cdef const char *data = PyBytes_AS_STRING(piece)
+        with nogil:
+            error = write_at(self.fd, data, length, self.offset)
+        if error:
+            raise OSError(error, "")
+        self.offset += length
 
     cdef object finish_decoding(self):
         """The body has ended: so must what is coded in it. Raises Truncated, or DecodeError."""

@@ -6,7 +6,7 @@
 """
 from __future__ import annotations
 
-from _collections import deque
+from _collections import deque  # type: ignore[import-not-found]  # collections itself takes a millisecond
 
 from qhttp.bulk.identity import Identity
 from qhttp.bulk.lanes import Lanes
@@ -56,7 +56,15 @@ class Downloader(Lanes):
     def _open_session(self):
         if self.settings.session is None:
             return None
+        from os import makedirs, path
+
+        from qhttp.bulk.files import file_error
         from qhttp.bulk.session import Session
+        folder = path.dirname(path.abspath(self.settings.session))
+        try:
+            makedirs(folder, exist_ok=True)
+        except OSError as error:
+            raise file_error(folder, error.errno or 0) from None
         self._session = Session(self.settings.session, sync=self.settings.fsync)
         return self._session
 

@@ -12,7 +12,7 @@ cdef class Lanes(Runner):
     cdef dict hosts_by_text             # "http://host:port" as it stands in URLs -> Host
     cdef object ready                   # deque of Hosts that may have something to start
     cdef object sources                 # deque of iterators of rows
-    cdef set running                    # transfers that have a lane
+    cdef set busy                       # transfers that have a lane
     cdef Py_ssize_t n_waiting           # at hosts, for a lane
     cdef set delayed                    # transfers that wait for the time of their next try
     cdef bint has_begun, is_stopping, is_over

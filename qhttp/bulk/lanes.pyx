@@ -48,7 +48,7 @@ cdef class Lanes(Runner):
         self.pool, self.options = Pool(settings.jobs), Options()
         self.options.connect_ms = <uint64_t>(settings.connect_timeout * 1000)
         self.hosts, self.hosts_by_text, self.in_flight = {}, {}, {}
-        self.ready, self.sources, self.running, self.delayed = deque(), deque(), set(), set()
+        self.ready, self.sources, self.busy, self.delayed = deque(), deque(), set(), set()
         self.takes_times, self.method = settings.timings, settings.method.encode("ascii")
         self.idle_ns = <uint64_t>(settings.idle_timeout * 1e9)
         self.max_time_ns = <uint64_t>(settings.max_time * 1e9)
@@ -132,7 +132,7 @@ cdef class Lanes(Runner):
         """Transfers that have a lane, or wait for one."""
         cdef Transfer transfer
         cdef Host host
-        for transfer in list(self.running):
+        for transfer in list(self.busy):
             yield transfer
             if transfer.followers is not None:
                 yield from transfer.followers
@@ -148,8 +148,19 @@ cdef class Lanes(Runner):
         return self.is_stopping
 
     @property
+    def running(self):
+        """The transfers that have a lane, or whose pieces have."""
+        cdef Transfer transfer
+        return list({transfer.told(): None for transfer in self.busy})
+
+    @property
+    def n_files_waiting(self):
+        """What the file thread has still to do: int."""
+        return self.files.n_waiting
+
+    @property
     def n_running(self):
-        return len(self.running)
+        return len(self.busy)
 
     @property
     def n_queued(self):
@@ -163,14 +174,14 @@ cdef class Lanes(Runner):
             return
         self.is_pumping = True
         try:
-            while (not self.is_stopping and len(self.running) < self.settings.jobs
+            while (not self.is_stopping and len(self.busy) < self.settings.jobs
                     and self.files.n_waiting < FILES_CAP and self.files.n_bytes_waiting < FILES_BYTES_CAP):
                 transfer = self.next_transfer()
                 if transfer is None:
                     break
                 self.begin_transfer(transfer)
             if self.settings.pipelining > 1 and not self.is_stopping:
-                for running in list(self.running):
+                for running in list(self.busy):
                     self.send_ahead(running)
         finally:
             self.is_pumping = False
@@ -343,7 +354,7 @@ cdef class Lanes(Runner):
     cdef object begin_transfer(self, Transfer transfer):
         cdef Host host = transfer.host
         host.n_running += 1
-        self.running.add(transfer)
+        self.busy.add(transfer)
         if self.settings.host_rate:
             host.next_start_ns = max(host.next_start_ns, self.loop.now()) + <uint64_t>(1e9 / self.settings.host_rate)
         if self.watch is None:
@@ -353,9 +364,9 @@ cdef class Lanes(Runner):
     cdef object lane_free(self, Transfer transfer):
         cdef Host host = transfer.host
         cdef Transfer follower
-        if transfer not in self.running:
+        if transfer not in self.busy:
             return
-        self.running.discard(transfer)
+        self.busy.discard(transfer)
         host.n_running -= 1
         followers, transfer.followers = transfer.followers, None
         if followers:
@@ -491,7 +502,7 @@ cdef class Lanes(Runner):
         if first.exchange is not None and first.exchange.connection is not None and not self.is_stopping:
             first.followers, first.state = followers[1:], RUNNING
             host.n_running += 1
-            self.running.add(first)
+            self.busy.add(first)
             self.loop.call_soon(first.take_turn)
             return
         for follower in reversed(followers):
@@ -507,12 +518,12 @@ cdef class Lanes(Runner):
         cdef Transfer transfer
         cdef uint64_t now = self.loop.now()
         self.watch = None
-        for transfer in list(self.running):
+        for transfer in list(self.busy):
             if transfer.state == RUNNING:
                 error = self.overdue(transfer, now)
                 if error is not None:
                     transfer.time_out(error)
-        if self.running:
+        if self.busy:
             self.watch = self.loop.call_at(now + self.tick_ns, self.look)
 
     def overdue(self, Transfer transfer, uint64_t now):
@@ -542,6 +553,7 @@ cdef class Lanes(Runner):
         buckets = [bucket for bucket in (self.bucket, host.bucket) if bucket is not None]
         if not buckets:
             return None
+        from qhttp.bulk.rate import first_wait_s
 
         def pacer(n):
             now = self.loop.now()
@@ -549,7 +561,7 @@ cdef class Lanes(Runner):
                 for bucket in buckets:
                     bucket.take(n, now)
                 return True
-            wait_s = max(bucket.wait_s(now) for bucket in buckets)
+            wait_s = first_wait_s(buckets, now)
             if wait_s <= 0:
                 return True
             self.loop.call_at(now + <uint64_t>(max(wait_s, PACE_MS / 1000) * 1e9), transfer.resume)
@@ -563,14 +575,14 @@ cdef class Lanes(Runner):
         self.loop.check()
         self.is_stopping = True
         if not gently:
-            for transfer in list(self.running):
+            for transfer in list(self.busy):
                 transfer.give_back()
             for transfer in list(self.delayed):
                 self.queue_again(transfer)
         self.loop.schedule(self)
 
     cdef object check_over(self):
-        if self.is_over or not self.has_begun or self.running or self.files.n_waiting:
+        if self.is_over or not self.has_begun or self.busy or self.files.n_waiting:
             return
         if not self.is_stopping and (self.sources or self.n_waiting or self.delayed):
             return

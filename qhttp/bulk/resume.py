@@ -127,11 +127,6 @@ def empty_part(fd: int, path: str, session) -> None:
         os.ftruncate(fd, 0)
 
 
-def record_part(session, path: str, url: str, fd: int, version: Version) -> None:
-    """Remembers of which version a part is, for another run."""
-    session.put_part(path, url, os.fstat(fd).st_ino, version.etag, version.last_modified, version.total)
-
-
 def end_of(fd: int, part_len: int) -> bytes:
     n = min(OVERLAP, part_len)
     return os.pread(fd, n, part_len - n)

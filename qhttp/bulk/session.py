@@ -26,6 +26,8 @@ HELD_CAP = 1000                 # records that wait for the next transaction
 CHECKPOINT_PAGES = 4000         # of the write-ahead log (16 MiB): fewer ones are written twice
 PAGE_ROWS = 500                 # rows of `left` read at a time
 
+_MAGIC = b"SQLite format 3\0"
+_ADVICE = "remove it, or name another session file"
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE done (path TEXT PRIMARY KEY, url TEXT, size INTEGER, ino INTEGER, batch INTEGER, etag TEXT, sha256 TEXT)
@@ -137,9 +139,12 @@ class Session:
         from sqlite3 import Error
         self._sqlite_error = Error
         try:
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            with open(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb") as file:
+                start = file.read(len(_MAGIC))
         except OSError as error:
             raise FileError(f"{self.path} cannot be opened as a session file: {error.strerror or error}") from None
+        if start not in (b"", _MAGIC):      # SQLite itself takes a short file of anything for an empty one
+            raise FileError(f"{self.path} is no session file: {_ADVICE}")
         try:
             self._writer = self._opened()
             self._check_format()
@@ -161,14 +166,7 @@ class Session:
 
     def _check_format(self):
         """Makes the tables in an empty file; refuses any other that is not ours, and changes nothing in it."""
-        from sqlite3 import DatabaseError, OperationalError
-        advice = "remove it, or name another session file"
-        try:
-            [[n_tables]] = self._writer.execute("SELECT count(*) FROM sqlite_master")
-        except OperationalError:
-            raise
-        except DatabaseError:
-            raise FileError(f"{self.path} is no session file: {advice}") from None
+        [[n_tables]] = self._query("SELECT count(*) FROM sqlite_master")
         [[owner]], [[found]] = self._query("PRAGMA application_id"), self._query("PRAGMA user_version")
         if n_tables == owner == found == 0:
             self._writer.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA application_id={APPLICATION_ID};"
@@ -176,7 +174,7 @@ class Session:
         elif owner != APPLICATION_ID:
             raise FileError(f"{self.path} is the database of something else: name another session file")
         elif found != FORMAT:
-            raise FileError(f"{self.path} is a session file of another version (format {found}, not {FORMAT}): {advice}")
+            raise FileError(f"{self.path} is a session file of another version (format {found}, not {FORMAT}): {_ADVICE}")
 
     def _recover(self):
         """Rows of a batch that nobody said was through stay if their files have got their names."""

@@ -70,6 +70,11 @@ class Settings:
     __slots__ = (*DEFAULTS,)
 
     if TYPE_CHECKING:
+        dir: str
+        session: str | None
+        headers: tuple[tuple[str, str], ...]
+        hashes: tuple[str, ...]
+
         def __getattr__(self, name: str) -> Any: ...
 
     def __init__(self, **given: Any):

@@ -23,7 +23,7 @@ from os import access, close as close_descriptor, fsdecode, fsencode, stat, unli
 
 from qhttp._core import describe_head
 from qhttp.bulk.files import file_error
-from qhttp.bulk.resume import Join, Version, empty_part, end_of, open_part, record_part
+from qhttp.bulk.resume import Join, Version, empty_part, end_of, open_part
 from qhttp.protocol.request import IDEMPOTENT
 from qhttp.errors import (
     BodyError, ChecksumMismatch, DeviceError, FileError, HTTPStatusError, QHttpError, RedirectError, ResumeError, TimeoutError, TooLarge, Truncated,
@@ -192,59 +192,59 @@ cdef class Transfer(Observer):
         self.fd, self.part_len = result[0], result[1]
         return True
 
-    def want_part(self):
-        """The body needs a part, from its first byte on."""
+    def want_part(self, sink):
+        """The body that goes into that sink needs a part, from its first byte on."""
         session = self.runner.files.session
         part, path, fd = self.part, self.path, self.fd
         if fd < 0:
-            self.runner.files.call(lambda: open_part(part, path, session, None), self.part_ready)
+            self.runner.files.call(lambda: open_part(part, path, session, None),
+                                   lambda result, error: self.part_opened(sink, result, error))
         else:                           # what is in it is of another version
             self.part_len = 0
-            self.runner.files.call(lambda: empty_part(fd, path, session), self.part_emptied)
+            self.runner.files.call(lambda: empty_part(fd, path, session),
+                                   lambda result, error: self.part_emptied(sink, error))
 
-    def part_emptied(self, result, error):
-        if self.state == RUNNING and error is None:
+    def part_opened(self, sink, result, error):
+        if self.sink is not sink and error is None:
+            close_descriptor(result[0])         # of a try that is over; the part is emptied again where it is wanted
+        elif self.sink is sink and self.take_part(result, error):
             self.go_on_in_part()
-        elif self.state == RUNNING:
-            self.break_off()
-            self.fail_with(file_error(self.part, error.errno or 0) if isinstance(error, OSError) else error)
 
-    def part_ready(self, result, error):
-        if self.take_part(result, error):
-            self.go_on_in_part()
+    def part_emptied(self, sink, error):
+        if self.sink is sink and self.state == RUNNING:
+            if error is None:
+                self.go_on_in_part()
+            else:
+                self.break_off()
+                self.fail_with(file_error(self.part, error.errno or 0) if isinstance(error, OSError) else error)
 
     def go_on_in_part(self):
-        cdef PartSink sink
-        if not isinstance(self.sink, PartSink):
-            return
-        sink = <PartSink>self.sink
-        sink.opened(self.fd, 0)
+        """The part is there, and empty."""
+        if isinstance(self.sink, PieceSink):
+            (<PieceSink>self.sink).opened(self.fd, 0)
+        else:
+            (<PartSink>self.sink).opened(self.fd, 0)
         if self.pieces is not None:
             self.pieces.begin()
         else:
             self.note_part()
         if self.exchange is not None:
             self.exchange.resume()
-        elif sink.is_wanted:            # all of it has come meanwhile
+        else:                           # all of it has come meanwhile
             self.complete()
+
+    def is_decoding(self):
+        """Whether what is written is not what comes: such a part cannot be continued."""
+        return isinstance(self.sink, PieceSink) and (<PieceSink>self.sink).decoder is not None
 
     def note_part(self):
         """Remembers of which version the part is, for another run."""
-        if self.runner.files.session is None or not self.runner.settings.resume:
+        if self.runner.files.session is None or not self.runner.settings.resume or self.is_decoding():
             return
         version = self.version = Version.of(self.headers, self.n_total or None)
         if version.is_known:
             url, path, fd, session = self.url, self.path, self.fd, self.runner.files.session
-            self.runner.files.call(lambda: record_part(session, path, url, fd, version), forget)
-
-    def open_part_now(self):
-        """For a body that is written piece by piece: the descriptor of its part."""
-        if self.fd < 0:
-            self.fd = open_part(self.part, self.path, None, None)[0]
-        elif self.asked is None and self.part_len:
-            empty_part(self.fd, self.path, None)
-            self.part_len = 0
-        return self.fd
+            self.runner.files.call(lambda: session.put_part_of(path, url, fd, version), forget)
 
     cdef object close_part(self, bint keep):
         """Nothing more is written into it; it stays if another run can go on with it."""
@@ -549,7 +549,7 @@ cdef class Transfer(Observer):
         pacer = self.runner.pacer_for(self)
         if join is not None:
             return PieceSink(decoder, pacer, None, self.fd, join.start, join.expected)
-        return PieceSink(decoder, pacer, self.open_part_now, -1, 0, None, IN_MEMORY if settings.into == "file" else 0)
+        return PieceSink(decoder, pacer, self.want_part, -1, 0, None, IN_MEMORY if settings.into == "file" else 0)
 
     def codings(self, lower):
         """The content codings to undo, innermost last; None: there are none."""
@@ -673,7 +673,7 @@ cdef class Transfer(Observer):
         try:
             if isinstance(self.sink, PartSink):
                 part_sink = <PartSink>self.sink
-                if part_sink.is_wanted and self.fd < 0 or part_sink.is_wanted and part_sink.fd < 0:
+                if part_sink.is_wanted and part_sink.fd < 0:
                     return              # the file thread opens the part; go_on_in_part comes back here
                 if part_sink.fd >= 0 and not part_sink.is_written():
                     part_sink.begin_part()
@@ -691,6 +691,9 @@ cdef class Transfer(Observer):
                 else:
                     self.size = part_sink.end()
             elif isinstance(self.sink, PieceSink):
+                self.sink.settle()
+                if (<PieceSink>self.sink).is_waiting():
+                    return
                 body = self.end_pieces()
             elif isinstance(self.sink, Memory):
                 self.content = (<Memory>self.sink).take((<Memory>self.sink).available())
@@ -704,7 +707,7 @@ cdef class Transfer(Observer):
             self.fail_with(file_error(self.part or b"", error.errno or 0))
             return
         except QHttpError as error:
-            self.fail_with(error)
+            self.fail_with(self.failure_of_sink() or error)
             return
         self.n_done = max(self.n_done, <uint64_t>max(self.size, 0))
         if self.path is not None:
@@ -723,7 +726,7 @@ cdef class Transfer(Observer):
         if sink.fd >= 0:
             self.size = sink.offset
             return None
-        body = b"".join(sink.pieces)
+        body = b"".join(sink.kept)
         self.size = len(body)
         if self.runner.settings.into == "bytes":
             self.content, body = body, None
@@ -738,8 +741,7 @@ cdef class Transfer(Observer):
                 not settings.content_md5):
             return None
         from qhttp.bulk.verify import Check
-        check = Check.of(settings, given, self.headers, self.is_joined, isinstance(self.sink, PieceSink)
-                         and (<PieceSink>self.sink).decoder is not None)
+        check = Check.of(settings, given, self.headers, self.is_joined, self.is_decoding())
         self.hashers = check
         return check
 
