@@ -5,12 +5,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define MODE 0666 /* less the umask */
-#define NOREPLACE 1u /* RENAME_NOREPLACE of linux/fs.h; the call has a wrapper in new C libraries only */
+#define MODE 0666     /* less the umask */
+#define NOREPLACE 1u  /* RENAME_NOREPLACE of linux/fs.h; the call has a wrapper in new C libraries only */
+#define OPENINGS 100  /* of one part, where others give it its final name in between each time */
 
 static int write_all(int fd, const char *data, size_t len)
 {
@@ -26,31 +28,78 @@ static int write_all(int fd, const char *data, size_t len)
     return 0;
 }
 
+static void close_place(qh_place *place)
+{
+    if (place->fd >= 0)
+        (void)close(place->fd);
+    place->fd = -1;
+}
+
+/* One opening: the descriptor, -1 with errno; EAGAIN: it was given another name before it was locked. */
+static int open_once(const char *part)
+{
+    struct stat opened, named;
+    int error = 0, fd = open(part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, MODE);
+    if (fd < 0)
+        return -1;
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        error = errno;
+    else if (fstat(fd, &opened) < 0)
+        error = errno;
+    else if (!S_ISREG(opened.st_mode))
+        error = EEXIST;
+    else if (lstat(part, &named) < 0 || named.st_ino != opened.st_ino || named.st_dev != opened.st_dev)
+        error = ESTALE;
+    if (error == 0)
+        return fd;
+    (void)close(fd);
+    errno = error;
+    return -1;
+}
+
+int qh_part_open(const char *part)
+{
+    int fd = -1;
+    for (int i = 0; i < OPENINGS && fd < 0; i++) {
+        fd = open_once(part);
+        if (fd < 0 && errno != ESTALE)
+            break;
+    }
+    return fd;
+}
+
 int qh_place_write(qh_place *place)
 {
     struct stat about;
-    bool is_new = place->data != NULL;
     int error = 0;
-    if (is_new) {
-        place->fd = open(place->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, MODE);
+    if (place->data) {
+        place->fd = qh_part_open(place->part);
         if (place->fd < 0) {
             place->error = errno;
             return -1;
         }
         error = write_all(place->fd, place->data, place->len);
     }
-    if (error == 0 && place->sync && fsync(place->fd) < 0)
-        error = errno;
     if (error == 0 && fstat(place->fd, &about) < 0)
         error = errno;
-    if (close(place->fd) < 0 && error == 0 && errno != EINTR) /* Linux has closed it even then */
+    if (error == 0 && place->data && (uint64_t)about.st_size > place->len) { /* what an earlier run has left */
+        about.st_size = (off_t)place->len;
+        if (ftruncate(place->fd, about.st_size) < 0)
+            error = errno;
+    }
+    if (error == 0 && (uint64_t)about.st_size != place->size)
+        error = EIO; /* somebody who does not care for locks has written into it */
+    if (error == 0 && place->sync && fsync(place->fd) < 0)
         error = errno;
-    place->fd = -1;
-    if (error != 0 && is_new)
-        (void)unlink(place->part);
-    place->ino = error == 0 ? (uint64_t)about.st_ino : 0;
     place->error = error;
-    return error == 0 ? 0 : -1;
+    if (error != 0) {
+        if (place->data)
+            (void)unlink(place->part);
+        close_place(place);
+        return -1;
+    }
+    place->ino = (uint64_t)about.st_ino;
+    return 0;
 }
 
 int qh_place_rename(qh_place *place)
@@ -63,6 +112,9 @@ int qh_place_rename(qh_place *place)
             (void)unlink(place->part);
     }
     place->error = result < 0 ? errno : 0;
+    if (result < 0 && place->data)
+        (void)unlink(place->part);
+    close_place(place);
     return result;
 }
 

@@ -1,5 +1,8 @@
-/* place.h: a file made whole and put in its place: written as a part, synced, closed, renamed. One struct, two steps, so
- * that whoever keeps a record of what is done can write it in between. */
+/* place.h: a file made whole and put in its place: written as a part, synced, renamed, closed. One struct, two steps, so
+ * that whoever keeps a record of what is done can write it in between.
+ *
+ * A part is locked (flock) from its opening until it has its final name: two programs that fetch the same file cannot write into
+ * one part. Whoever opens a part has to look, once it is locked, whether it is still the file under that name. */
 #ifndef QH_PLACE_H
 #define QH_PLACE_H
 
@@ -8,22 +11,27 @@
 #include <stdint.h>
 
 typedef struct qh_place {
-    const char *part, *path; /* names, NUL at the end; part may be as long as path */
-    const char *data;        /* the whole of a small body; NULL: the part was written, and `fd` is open on it */
+    const char *part, *path; /* names, NUL at the end */
+    const char *data;        /* the whole of a small body; NULL: the part was written, and `fd` is open on it, locked */
     size_t len;
-    int fd;
+    int fd;                  /* -1 when it is closed */
     bool sync;               /* the bytes are on the disk before the file gets its name */
     bool replace;            /* a file under the final name may be replaced */
+    uint64_t size;           /* that the file must have */
     uint64_t ino;            /* of the file, after qh_place_write */
-    int error;               /* errno of the step that failed; 0: none did */
+    int error;               /* errno of the step that failed; 0: none did. EWOULDBLOCK: the part is somebody else's */
 } qh_place;
 
-/* Writes `data` into a fresh part, or takes the part behind `fd` as it is; syncs, notes the inode, closes. `fd` is closed in any
- * case, and a part that could not be written whole is removed if this call made it. Returns 0, or -1 with `error` set. */
+/* Opens a part for reading and writing, made where it is missing and emptied nowhere; locked, and looked at afterwards.
+ * Returns the descriptor, or -1 with errno: EWOULDBLOCK is another program's lock, EEXIST something that is no file. */
+int qh_part_open(const char *part);
+
+/* Writes `data` into the part, or takes the part behind `fd` as it is; syncs, compares the size, notes the inode. Leaves it open and locked; after an
+ * error it is closed, and removed if `data` was to go there. Returns 0, or -1 with `error` set. */
 int qh_place_write(qh_place *place);
 
-/* Gives the part its final name in one step. Without `replace` an existing name fails with EEXIST and stays what it is.
- * Returns 0, or -1 with `error` set. */
+/* Gives the part its final name in one step, and closes it. Without `replace` an existing name fails with EEXIST and stays what
+ * it is. The part of a small body is removed after an error. Returns 0, or -1 with `error` set. */
 int qh_place_rename(qh_place *place);
 
 /* Makes the entries of a folder durable: 0, or the errno. */

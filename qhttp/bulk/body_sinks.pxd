@@ -19,6 +19,7 @@ cdef class PartSink(Memory):
     cdef object opened(self, int fd, uint64_t start)
     cdef bint is_written(self)      # C writes into the part
     cdef uint64_t end(self)         # where the part ends now
+    cdef bint is_worth_writing(self)
     cdef bint begin_part(self)
     cdef object want(self)
 

@@ -77,6 +77,11 @@ cdef class PartSink(Memory):
             return False
         return self.begin_part()
 
+    cdef bint is_worth_writing(self):
+        """Whether it holds bytes that are not in the part yet, though there is one."""
+        return (not self.is_written() and self.fd >= 0 and self.failure is None
+                and self.c.len > (<size_t>len(self.expected) if self.expected is not None else 0))
+
     cdef bint begin_part(self):
         """From now on C writes into the part; what is in memory goes there first."""
         cdef size_t n_same = len(self.expected) if self.expected is not None else 0

@@ -23,7 +23,8 @@ class Client:
     """Keeps connections, cookies and credentials from one call to the next. settings: those of Downloader.
 
     Its calls turn this thread's loop until the answer is there. They return a Transfer: `status`, `headers`, `content` (bytes), `url_effective`.
-    Any final status is an answer; what is none is raised as a QHttpError, wrong arguments as ValueError or TypeError.
+    Any final status is an answer, but for 401 and 407, which are AuthenticationRequired and ProxyAuthenticationRequired. These and all that is
+    no answer is raised as a QHttpError, wrong arguments as ValueError or TypeError.
     """
 
     def __init__(self, **settings: Any):

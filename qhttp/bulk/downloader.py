@@ -126,7 +126,7 @@ class Downloader(Lanes):
 def iter_download(urls: Iterable[str | dict], **settings: Any) -> Iterator[Transfer]:
     """Yields each Transfer as it ends, done or failed; what follows the end of the iteration is not fetched."""
     ended: deque = deque()
-    with Downloader(urls, **settings) as downloader:
+    with Downloader(all_rows(urls), **settings) as downloader:
         downloader.finished.connect(ended.append)
         downloader.failed.connect(ended.append)
         downloader.start()
@@ -136,3 +136,9 @@ def iter_download(urls: Iterable[str | dict], **settings: Any) -> Iterator[Trans
             if downloader.is_done:
                 return
             downloader.turn_until(lambda: bool(ended))
+
+
+def all_rows(urls: Iterable[str | dict]) -> Iterator[str | dict]:
+    """The rows of an iterable for those who do not know of `more`: None among them is a bad row, not a pause."""
+    for row in [urls] if isinstance(urls, (str, dict)) else urls:
+        yield {"url": None} if row is None else row

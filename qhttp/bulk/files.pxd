@@ -13,8 +13,9 @@ cdef extern from "place.h" nogil:
         size_t len
         int fd
         bint sync, replace
-        uint64_t ino
+        uint64_t ino, size
         int error
+    int qh_part_open(const char *part)
     int qh_place_write(qh_place *place)
     int qh_place_rename(qh_place *place)
     int qh_place_sync_folder(const char *folder)
@@ -27,7 +28,7 @@ cdef class Placing:
     cdef readonly bytes body            # the whole of a small file; None: it is in the part
     cdef readonly object owner          # its placed(placing) is called in the loop, in the end
     cdef object check                   # called with the placing, on the file thread, before it gets its name; may raise
-    cdef object record                  # (url, size, etag) for the session; None: nothing is recorded
+    cdef object record                  # (url, etag) for the session; None: nothing is recorded
     cdef readonly object error          # the QHttpError why it is not in its place; None: it is
 
 
@@ -39,10 +40,14 @@ cdef class FileThread:
     cdef readonly object session        # a Session, used on the thread only; None
     cdef bint is_inline                 # no thread could be started: the loop's own does it
     cdef bint is_closed
+    cdef int n_telling                  # calls into the loop's side under way: slots may turn the loop
     cdef readonly Py_ssize_t n_waiting  # jobs given and not told of
     cdef readonly uint64_t n_bytes_waiting      # of bodies among them
     cdef object place(self, Placing placing)
     cdef object put(self, job)
     cdef object place_all(self, list placings)
     cdef object run_check(self, Placing placing)
+    cdef Py_ssize_t write_some(self, list placings, Py_ssize_t start) except -1
     cdef object mend_write(self, Placing placing)
+    cdef object rename_all(self, list written)
+    cdef object end_all(self, list written)

@@ -1,24 +1,25 @@
 """The file thread: files written, hashed, synced, renamed, and recorded, in batches, while the loop goes on receiving.
 
-Jobs are done in the order in which they were given; what waits is taken at once. A batch of files is written in one release of the
-GIL, recorded in one transaction, renamed in another release; then the loop is told of all of it by one wake-up.
+Jobs are done in the order in which they were given; what waits is taken at once. Where a session is kept, a batch of files is
+written, recorded in one transaction, and renamed; then the loop is told of all of it by one wake-up. Nothing that goes wrong here
+ends the thread: it becomes the error of the file.
 """
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.errno cimport EEXIST, EISDIR, ENOENT, ENOTDIR
+from libc.errno cimport EEXIST, EISDIR, EMFILE, ENFILE, ENOENT, ENOTDIR, EAGAIN, errno
 from libc.stdint cimport uint64_t
 
 from qhttp._core cimport Loop
 
 from _queue import Empty, SimpleQueue
 from _thread import allocate_lock, start_new_thread
-from os import fsdecode, makedirs, path as names, strerror
+from os import close as close_descriptor, fsdecode, makedirs, path as names, strerror
 
 from qhttp.errors import FileError, QHttpError
 
 cdef enum:
-    BATCH_CAP = 256             # files placed together
+    BATCH_CAP = 256             # jobs taken at once
+    OPEN_CAP = 64               # files that are recorded by one transaction
 
 cdef double FLUSH_AFTER_S = 1.0     # what the session holds back is written after so long without work
 
@@ -32,23 +33,38 @@ def file_error(path, int number):
         return FileError(f"{name} is a folder: a file cannot take its place")
     if number == ENOTDIR:
         return FileError(f"{name} cannot be made: something on its way is a file, not a folder")
+    if number == EAGAIN:
+        return FileError(f"{name} is being written by another run: wait for its end, or choose another name")
     return FileError(f"{name} cannot be written: {strerror(number)}")
+
+
+def open_locked(bytes part not None):
+    """The descriptor of a part, made where it is missing; it is ours alone until it is closed. Raises OSError."""
+    cdef int fd
+    cdef const char *name = PyBytes_AS_STRING(part)
+    with nogil:
+        fd = qh_part_open(name)
+    if fd < 0:
+        raise OSError(errno, strerror(errno))
+    return fd
 
 
 @cython.freelist(64)
 cdef class Placing:
-    def __cinit__(self, owner, bytes part not None, bytes path not None, bytes body, int fd, bint sync, bint replace, check, record):
-        self.owner, self.part, self.path, self.body, self.check, self.record = owner, part, path, body, check, record
+    def __cinit__(self, owner, bytes part not None, bytes path not None, bytes body, int fd, uint64_t size, bint sync, bint replace,
+                  check, record):
+        self.owner, self.part, self.path, self.body = owner, part, path, body
+        self.check, self.record = check, record
         self.c = qh_place(part=PyBytes_AS_STRING(part), path=PyBytes_AS_STRING(path), data=NULL, len=0, fd=fd, sync=sync,
-                          replace=replace, ino=0, error=0)
+                          replace=replace, size=size, ino=0, error=0)
         if body is not None:
             self.c.data, self.c.len = PyBytes_AS_STRING(body), PyBytes_GET_SIZE(body)
 
     def row(self):
         """What the session remembers of the file, once it is written."""
-        url, size, etag = self.record
+        url, etag = self.record
         sha256 = self.check.digests.get("sha256") if self.check is not None else None
-        return fsdecode(self.path), url, size, self.c.ino, etag, sha256
+        return fsdecode(self.path), url, self.c.size, self.c.ino, etag, sha256
 
     @property
     def fd(self):
@@ -150,6 +166,15 @@ cdef class FileThread:
 
     def tell(self, list done not None):
         """In the loop: what has been done."""
+        self.n_telling += 1
+        try:
+            self.tell_each(done)
+        finally:
+            self.n_telling -= 1
+        if self.n_waiting == 0:
+            self.when_idle()
+
+    def tell_each(self, list done not None):
         cdef Placing placing
         cdef Call call
         for job in done:
@@ -161,47 +186,54 @@ cdef class FileThread:
             else:
                 call = job
                 call.callback(call.result, call.error)
-        if self.n_waiting == 0:
-            self.when_idle()
 
     def flush(self):
         if self.session is not None:
             try:
                 self.session.flush()
-            except QHttpError:
+            except Exception:
                 pass                    # the next batch will say so
 
     # -- files
     cdef object place_all(self, list placings):
+        """Puts files in their places."""
         cdef Placing placing
-        cdef Py_ssize_t i, n = 0
-        cdef qh_place **wanted = <qh_place **>PyMem_Malloc(len(placings) * sizeof(qh_place *))
-        if wanted == NULL:
-            raise MemoryError
-        try:
-            for placing in placings:
-                self.run_check(placing)
-                if placing.error is None:
-                    wanted[n] = &placing.c
-                    n += 1
-            with nogil:
-                for i in range(n):
-                    qh_place_write(wanted[i])
-            for placing in placings:
-                if placing.error is None and placing.c.error:
+        cdef Py_ssize_t n, start = 0
+        cdef list written
+        for placing in placings:
+            self.run_check(placing)
+        placings = [placing for placing in placings if placing.error is None]
+        while start < len(placings):
+            n = self.write_some(placings, start)
+            written = []
+            for placing in placings[start:start + n]:
+                if placing.c.error:
                     self.mend_write(placing)
-            self.record_all(placings)
-            n = 0
-            for placing in placings:
                 if placing.error is None:
-                    wanted[n] = &placing.c
-                    n += 1
-            with nogil:
-                for i in range(n):
-                    qh_place_rename(wanted[i])
-            self.end_all(placings)
-        finally:
-            PyMem_Free(wanted)
+                    written.append(placing)
+            self.rename_all(written)
+            start += n
+
+    cdef Py_ssize_t write_some(self, list placings, Py_ssize_t start) except -1:
+        """Writes some, in one release of the GIL; returns how many. Without a session they are renamed as well. With one they stay open
+        until they are recorded: so there are not more than OPEN_CAP, or than descriptors can be had."""
+        cdef Placing placing
+        cdef bint renames = self.session is None
+        cdef Py_ssize_t i = 0, n = min(<Py_ssize_t>OPEN_CAP, len(placings) - start)
+        cdef qh_place *wanted[OPEN_CAP]
+        for i in range(n):
+            placing = placings[start + i]
+            wanted[i] = &placing.c
+        with nogil:
+            for i in range(n):
+                if qh_place_write(wanted[i]) == 0:
+                    if renames:
+                        qh_place_rename(wanted[i])
+                elif i > 0 and (wanted[i].error == EMFILE or wanted[i].error == ENFILE):
+                    wanted[i].error = 0         # once more, when those before are closed
+                    n = i
+                    break
+        return n
 
     cdef object run_check(self, Placing placing):
         """What has to hold before the file may have its name."""
@@ -209,56 +241,62 @@ cdef class FileThread:
             return
         try:
             placing.check(placing)
-        except QHttpError as error:
-            placing.error = error
         except OSError as error:
             placing.error = file_error(placing.part, error.errno or 0)
+        except Exception as error:
+            placing.error = error if isinstance(error, QHttpError) else FileError(f"{fsdecode(placing.path)}: {error}")
         if placing.error is not None and placing.c.fd >= 0:
-            from os import close
-            close(placing.c.fd)
+            close_descriptor(placing.c.fd)
             placing.c.fd = -1
 
     cdef object mend_write(self, Placing placing):
-        """A part could not be written: a folder that is missing is made, everything else is told."""
+        """One could not be written: a folder that is missing is made, everything else is told."""
         if placing.c.error == ENOENT and placing.body is not None:
             try:
                 makedirs(names.dirname(placing.part), exist_ok=True)
             except OSError as error:
                 placing.error = file_error(placing.path, error.errno or 0)
                 return
-            if qh_place_write(&placing.c) == 0:
-                return
-        placing.error = file_error(placing.path, placing.c.error)
+            placing.c.error = 0
+            if qh_place_write(&placing.c) == 0 and self.session is None:
+                qh_place_rename(&placing.c)
+        if placing.c.error:
+            placing.error = file_error(placing.path, placing.c.error)
 
-    def record_all(self, list placings not None):
-        """Says in the session what the next renames will do."""
+    cdef object rename_all(self, list written):
+        """Says in the session what the renames will do, and does them."""
         cdef Placing placing
         if self.session is None:
+            self.end_all(written)
             return
         try:
-            self.session.begin_batch([placing.row() for placing in placings
-                                      if placing.error is None and placing.record is not None])
-        except QHttpError as error:
-            for placing in placings:
-                if placing.error is None:
-                    placing.error = error
+            self.session.begin_batch([placing.row() for placing in written if placing.record is not None])
+        except Exception as error:
+            for placing in written:
+                placing.error = error if isinstance(error, QHttpError) else FileError(f"the session: {error}")
+                close_descriptor(placing.c.fd)
+                placing.c.fd = -1
+            return
+        for placing in written:
+            with nogil:
+                qh_place_rename(&placing.c)
+        self.end_all(written)
+        try:
+            self.session.end_batch([fsdecode(placing.path) for placing in written
+                                    if placing.error is not None and placing.record is not None])
+        except Exception:
+            pass                        # looked up on the disk next time
 
-    def end_all(self, list placings not None):
+    cdef object end_all(self, list written):
         cdef Placing placing
         cdef set folders = set()
-        for placing in placings:
-            if placing.error is None and placing.c.error:
+        for placing in written:
+            if placing.c.error:
                 placing.error = file_error(placing.path, placing.c.error)
-            elif placing.error is None and placing.c.sync:
+            elif placing.c.sync:
                 folders.add(names.dirname(placing.path))
         for folder in folders:
             qh_place_sync_folder(folder)
-        if self.session is not None:
-            try:
-                self.session.end_batch([fsdecode(placing.path) for placing in placings
-                                        if placing.error is not None and placing.record is not None])
-            except QHttpError:
-                pass                    # looked up on the disk next time
 
     def close(self):
         """Does what is left, and ends the thread. Nobody is told any more unless the loop turns again."""

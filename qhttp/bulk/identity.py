@@ -23,6 +23,8 @@ class Identity:
     def __init__(self, settings: Settings):
         self._user, self._netrc = settings.user, settings.netrc
         self._origins, self._proxies = Parties(MAX_PARTIES), Parties(MAX_PARTIES)
+        if self._netrc:
+            self._login_of_netrc("")    # raises ValueError now, and not in the middle
         self.cookies = None
         if settings.cookies is not None and settings.cookies is not False:
             from qhttp.bulk.access import CookieStore
@@ -46,14 +48,17 @@ class Identity:
         origin = transfer.place[0]
         login = self._user if transfer.is_at_home else None
         if login is None and self._netrc:
-            from qhttp.bulk.access import netrc_login
-            login = netrc_login(None if self._netrc is True else self._netrc, origin[1])
+            login = self._login_of_netrc(origin[1])
         if login is None:
             return None
         party = self._origins.for_origin((*origin, login[0]))
         if not party.user:
             party.set_credentials(*login)
         return party
+
+    def _login_of_netrc(self, host):
+        from qhttp.bulk.access import netrc_login
+        return netrc_login(None if self._netrc is True else self._netrc, host)
 
     def credentials(self, transfer: Any, head: bytes, is_fresh: bool) -> list[tuple[bytes, bytes]] | None:
         """Fields to add to a request."""
@@ -100,8 +105,13 @@ class Identity:
             return error(f"{who} wants {party.scheme.name}, which only QHttp knows")
         return error(f"{who} does not accept the user and password")
 
-    def store_cookies(self, transfer: Any) -> None:
-        """Those of an answer."""
+    def answered(self, transfer: Any) -> None:
+        """A final answer that is no challenge has come: whoever was asked for credentials has accepted them; cookies are kept."""
+        party, proxy = self._party(transfer), transfer.route.proxy.party if transfer.route.is_fetched else None
+        for one, name, edition in ((proxy, "proxy-authentication-info", transfer.editions[0]),
+                                   (party, "authentication-info", transfer.editions[1])):
+            if one is not None and one.scheme is not None:
+                one.accepted(", ".join(value for field, value in transfer.headers if field.lower() == name), edition)
         if self.cookies is not None:
             self.cookies.store(transfer.url_effective, transfer.headers)
 

@@ -14,9 +14,9 @@ cdef class Lanes(Runner):
     cdef object sources                 # deque of iterators of rows
     cdef set busy                       # transfers that have a lane
     cdef Py_ssize_t n_waiting           # at hosts, for a lane
-    cdef set delayed                    # transfers that wait for the time of their next try
+    cdef dict delayed                   # transfers that wait for the time of their next try -> its Timer, or None
+    cdef object not_done                # deque of rows that failed
     cdef bint has_begun, is_stopping, is_over
-    cdef bint is_pumping
     cdef bint is_dry                    # a source has nothing now: more() will say when
     cdef object choose_proxy            # access.ProxyChoice, or None
     cdef object bucket                  # rate.TokenBucket for all, or None

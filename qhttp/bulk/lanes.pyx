@@ -48,7 +48,8 @@ cdef class Lanes(Runner):
         self.pool, self.options = Pool(settings.jobs), Options()
         self.options.connect_ms = <uint64_t>(settings.connect_timeout * 1000)
         self.hosts, self.hosts_by_text, self.in_flight = {}, {}, {}
-        self.ready, self.sources, self.busy, self.delayed = deque(), deque(), set(), set()
+        self.ready, self.sources, self.not_done = deque(), deque(), deque()
+        self.busy, self.delayed = set(), {}
         self.takes_times, self.method = settings.timings, settings.method.encode("ascii")
         self.idle_ns = <uint64_t>(settings.idle_timeout * 1e9)
         self.max_time_ns = <uint64_t>(settings.max_time * 1e9)
@@ -75,6 +76,9 @@ cdef class Lanes(Runner):
     cdef bint is_pending(self):
         return self.has_begun and not self.is_over
 
+    cdef bint is_blocked(self):
+        return self.files.n_telling > 0         # a slot runs, and others wait to be told
+
     cdef object run_deferred(self):
         self.pump()
 
@@ -85,6 +89,8 @@ cdef class Lanes(Runner):
 
     def turn_loop(self, msecs=None):
         """Turns the loop until all has ended, or for at most so many milliseconds (int); says which."""
+        if msecs is None and self.is_blocked():
+            raise RuntimeError("run() without a limit inside a slot of finished or failed would wait for itself")
         return self.loop.run_while(self, msecs)
 
     def turn_until(self, condition):
@@ -93,9 +99,15 @@ cdef class Lanes(Runner):
             self.loop.turn(LONGEST_WAIT_MS)
 
     # -- rows in
+    def check_open(self):
+        """Raises RuntimeError in another thread or process, or after the end."""
+        self.loop.check()
+        if self.files.is_closed:
+            raise RuntimeError("this is closed already: make another one")
+
     def begin(self):
         """Starts; the loop does the rest."""
-        self.loop.check()
+        self.check_open()
         if not self.has_begun:
             self.has_begun, self.is_over = True, False
             self.started_wall_ns = time_ns()
@@ -104,7 +116,7 @@ cdef class Lanes(Runner):
 
     def add_source(self, iterator):
         """Rows to come. A source that gives None has nothing now: `more()` tells when to ask it again."""
-        self.loop.check()
+        self.check_open()
         self.sources.append(iterator)
         if self.has_begun:
             if self.is_over:
@@ -118,9 +130,10 @@ cdef class Lanes(Runner):
         self.loop.schedule(self)
 
     def rows_left(self):
-        """Rows that have not been begun or are not done, and then those of the sources."""
+        """Rows that are not done, failed ones first, and then those of the sources."""
         cdef Transfer transfer
-        cdef Host host
+        for row in self.not_done:
+            yield row if isinstance(row, dict) else {"url": row}
         for transfer in list(self.in_work()):
             yield transfer.row
         while self.sources:
@@ -170,21 +183,16 @@ cdef class Lanes(Runner):
     # -- the pump
     cdef object pump(self):
         cdef Transfer transfer
-        if self.is_pumping or self.is_over:
-            return
-        self.is_pumping = True
-        try:
-            while (not self.is_stopping and len(self.busy) < self.settings.jobs
-                    and self.files.n_waiting < FILES_CAP and self.files.n_bytes_waiting < FILES_BYTES_CAP):
-                transfer = self.next_transfer()
-                if transfer is None:
-                    break
-                self.begin_transfer(transfer)
-            if self.settings.pipelining > 1 and not self.is_stopping:
-                for running in list(self.busy):
+        while (not self.is_stopping and not self.is_over and len(self.busy) < self.settings.jobs
+                and self.files.n_waiting < FILES_CAP and self.files.n_bytes_waiting < FILES_BYTES_CAP):
+            transfer = self.next_transfer()
+            if transfer is None:
+                break
+            self.begin_transfer(transfer)
+        if self.settings.pipelining > 1:
+            for running in list(self.busy):
+                if not self.is_stopping:
                     self.send_ahead(running)
-        finally:
-            self.is_pumping = False
         self.check_over()
 
     cdef Transfer next_transfer(self):
@@ -211,10 +219,15 @@ cdef class Lanes(Runner):
                 n = len(self.ready)
                 continue
             return transfer
-        while self.sources and not self.is_dry and self.n_waiting + len(self.delayed) < self.settings.window:
+        while (self.sources and not self.is_dry and not self.is_stopping
+                and self.n_waiting + len(self.delayed) < self.settings.window):
             transfer = self.take_row()
             if transfer is None:
                 continue
+            if self.is_stopping:        # by the iterator
+                transfer.host.waiting.append(transfer)
+                self.n_waiting += 1
+                break
             if not transfer.host.n_waiting() and self.may_start(transfer.host, now):
                 return transfer
             transfer.host.waiting.append(transfer)
@@ -274,7 +287,7 @@ cdef class Lanes(Runner):
     def ask(self, method, url, headers, body, ranges):
         """Queues one request of any kind, and returns its Transfer."""
         cdef Transfer transfer
-        self.loop.check()
+        self.check_open()
         transfer = self.make_transfer({"url": url, "headers": headers})
         if transfer.state != ENDED:
             transfer.method, transfer.body, transfer.ranges = method.encode("ascii"), body, ranges
@@ -377,16 +390,18 @@ cdef class Lanes(Runner):
 
     cdef object wait_again(self, Transfer transfer, uint64_t delay_ns):
         """Queues it once more, now or later."""
-        self.delayed.add(transfer)
+        self.delayed[transfer] = None
         if delay_ns:                    # not kept by the loop: it is we who are pending
-            self.loop.call_at(self.loop.now() + delay_ns, lambda: self.queue_again(transfer))
+            self.delayed[transfer] = self.loop.call_at(self.loop.now() + delay_ns, lambda: self.queue_again(transfer))
         else:
             self.queue_again(transfer)
 
     def queue_again(self, Transfer transfer):
         if transfer not in self.delayed:
             return
-        self.delayed.discard(transfer)
+        timer = self.delayed.pop(transfer)
+        if timer is not None:
+            timer.cancel()
         transfer.host.again.append(transfer)
         self.n_waiting += 1
         self.list_host(transfer.host)
@@ -407,6 +422,7 @@ cdef class Lanes(Runner):
             if self.finished.slots is not None:
                 self.emit(self.finished, transfer)
         else:
+            self.not_done.append(transfer.given if transfer.given is not None else transfer.url)
             if self.files is not None and self.files.session is not None:
                 self.note_failure(transfer)
             if self.failed.slots is not None:
@@ -417,7 +433,7 @@ cdef class Lanes(Runner):
 
     def note_failure(self, Transfer transfer):
         session, row = self.files.session, transfer.row
-        url, path, cause = transfer.url, transfer.path, str(transfer.error)
+        url, path, cause = str(transfer.url), transfer.path, str(transfer.error)
         self.files.call(lambda: session.note_failed(url, path, cause, row), lambda result, error: None)
 
     def next_try(self, Transfer transfer, error):
@@ -470,12 +486,16 @@ cdef class Lanes(Runner):
                 break
             follower = host.again.pop() if host.again else host.waiting.take_first()
             self.n_waiting -= 1
-            if not follower.get_ready():
+            if follower.state == ENDED:
                 continue
-            if not follower.may_go_ahead():
+            is_ready = follower.get_ready()
+            if follower.state == WAITING and (self.is_stopping or not is_ready or not follower.may_go_ahead()
+                                              or not exchange.may_send_behind()):
                 host.again.append(follower)
                 self.n_waiting += 1
                 break
+            if not is_ready:
+                continue
             ahead = follower.exchange = follower.make_exchange()
             ahead.stand_in_line(connection)
             transfer.followers.append(follower)
@@ -587,6 +607,10 @@ cdef class Lanes(Runner):
         if not self.is_stopping and (self.sources or self.n_waiting or self.delayed):
             return
         self.is_over = True
+        for timer in (self.watch, self.wake_up):
+            if timer is not None:
+                (<Timer>timer).cancel()
+        self.watch = self.wake_up = None
         self.loop.let_go(self)
         self.at_end()
 
@@ -595,5 +619,6 @@ cdef class Lanes(Runner):
 
     def close_files(self):
         """Ends the file thread, after what it has to do, and closes idle connections."""
+        self.loop.check()
         self.files.close()
         self.pool.close()

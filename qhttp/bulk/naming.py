@@ -1,18 +1,13 @@
 """Where the file of a row goes: what the row says, else the name in the answer, else that in the URL."""
 from __future__ import annotations
 
-import os
-
 from qhttp.bulk.names import name_from_disposition, name_from_target, place
 from qhttp.bulk.settings import Settings
-
-_folders: dict[str, str] = {}       # folder as given -> absolute: names in a session must not depend on where it is run
-MAX_FOLDERS = 1024
 
 
 def path_for(settings: Settings, row: dict | None, target: bytes, disposition: str | None = None) -> str:
     """The file's absolute path. Raises ValueError for a name that could lead out of the folder."""
-    folder = _absolute(settings.dir)
+    folder = settings.dir.rstrip("/")
     out = settings.name
     if row is not None:
         if row.get("dir"):
@@ -22,12 +17,3 @@ def path_for(settings: Settings, row: dict | None, target: bytes, disposition: s
         return place(folder, out)
     name = name_from_disposition(disposition) if disposition is not None else None
     return f"{folder}/{name if name is not None else name_from_target(target)}"
-
-
-def _absolute(folder: str) -> str:
-    found = _folders.get(folder)
-    if found is None:
-        if len(_folders) >= MAX_FOLDERS:
-            _folders.clear()
-        found = _folders[folder] = os.path.abspath(folder).rstrip("/")
-    return found

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 
 from qhttp.bulk.byteranges import parse_content_range
-from qhttp.errors import ResumeError
+from qhttp.bulk.files import open_locked
+from qhttp.errors import BodyError, ResumeError, Truncated
 
 OVERLAP = 16 << 10      # bytes of the part that are fetched once more
 CONTINUE_FROM = 64 << 10        # bytes of a part that are worth a Range request
@@ -61,12 +62,14 @@ def _is_strong(last_modified: str, date: str | None) -> bool:
 
 
 class Join:
-    """A request for what is behind a part. expected: the end of the part, which the answer has to begin with."""
+    """A request for what is behind a part. expected: the end of the part, which the answer has to begin with. total: bytes of the
+    whole file, once an answer has said so."""
 
-    __slots__ = ("expected", "start", "version")
+    __slots__ = ("expected", "start", "total", "version")
 
     def __init__(self, part_len: int, end_of_part: bytes, version: Version):
         self.start, self.expected, self.version = part_len - len(end_of_part), end_of_part, version
+        self.total: int | None = None
 
     def fields(self) -> list[tuple[str, str]]:
         if_range = self.version.if_range
@@ -91,7 +94,15 @@ class Join:
             raise ResumeError("the part cannot be continued: the lengths in the server's answer do not agree")
         if self.version.is_other(Version.of(fields, found.total)):
             raise ResumeError("the part cannot be continued: the server has another version of the file")
+        self.total = found.total
         return CONTINUES
+
+    def check_end(self, n: int) -> None:
+        """The file has n bytes now; raises Truncated or BodyError where the answer said otherwise."""
+        if self.total is not None and n < self.total:
+            raise Truncated(f"the file ended after {n} of {self.total} bytes")
+        if self.total is not None and n > self.total:
+            raise BodyError(f"the server sent more than the {self.total} bytes that it announced")
 
 
 def open_part(part: bytes, path: str, session, kept) -> tuple[int, int, bytes]:
@@ -99,12 +110,11 @@ def open_part(part: bytes, path: str, session, kept) -> tuple[int, int, bytes]:
 
     `kept`: the session's row about it; None: whatever is there is of no use. Raises OSError. For the file thread.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        fd = os.open(part, flags, 0o666)
+        fd = open_locked(part)
     except FileNotFoundError:
         os.makedirs(os.path.dirname(part), exist_ok=True)
-        fd = os.open(part, flags, 0o666)
+        fd = open_locked(part)
     try:
         about = os.fstat(fd)
         if kept is not None and about.st_ino == kept.ino:

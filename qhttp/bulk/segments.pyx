@@ -53,7 +53,7 @@ cdef class Piece(Transfer):
         except ValueError as error:
             raise ResumeError(f"a piece of the file cannot be fetched: {error}") from None
         if (found.start != self.first or found.end != self.end - 1 or found.total != self.whole.total
-                or announced not in (0, self.end - self.first) or b"\r\ncontent-encoding:" in lower):
+                or announced != self.end - self.first or b"\r\ncontent-encoding:" in lower):
             raise ResumeError("a piece of the file cannot be fetched: the server sends something else")
         self.whole.compare(self.source, Version.of(self.headers, found.total))
         return RangeSink(self.whole.transfer.fd, self.first)

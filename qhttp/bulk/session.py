@@ -2,8 +2,12 @@
 
 A kill may come at any moment. So a batch of files is recorded before they get their names (`begin_batch`), and the next
 transaction says that the renames are through; rows of a batch of which nobody said so are looked up on disk when the file is
-opened. A commit does not wait for the disk unless `sync` asks for that: after a power failure, not after a kill, the last
-transactions may be missing.
+opened. A run appends its rows to the table `fresh`; the next one, when it opens the file, merges them into `done` in the order
+of paths: names come in any order, and to put each row in its place at once would cost a page of the index a row.
+
+Without `sync` nothing waits for the disk, since one fsync may make a file system write out all that was downloaded, too. A kill
+loses nothing by that. After a power failure neither the files nor the session are promised: a row is only to be believed if
+its file has the recorded size, and SQLite may find the session damaged (FileError says to remove it).
 
 One thread writes; `lookup`, `part` and `left` read what was committed, through a connection of their own, and may be called
 from one other thread. The file is for its owner's eyes only: URLs and headers may hold tokens.
@@ -24,19 +28,20 @@ FORMAT = 1                      # PRAGMA user_version: of the tables below
 BUSY_S = 10.0                   # how long another program that looks into the file is waited for
 HELD_CAP = 1000                 # records that wait for the next transaction
 CHECKPOINT_PAGES = 4000         # of the write-ahead log (16 MiB): fewer ones are written twice
+LOG_CAP = 16 << 20              # bytes of that log that stay on the disk after a large transaction
 PAGE_ROWS = 500                 # rows of `left` read at a time
 
 _MAGIC = b"SQLite format 3\0"
 _ADVICE = "remove it, or name another session file"
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE done (path TEXT PRIMARY KEY, url TEXT, size INTEGER, ino INTEGER, batch INTEGER, etag TEXT, sha256 TEXT)
-    WITHOUT ROWID;
+CREATE TABLE done (path TEXT PRIMARY KEY, url TEXT, size INTEGER, ino INTEGER, etag TEXT, sha256 TEXT) WITHOUT ROWID;
+CREATE TABLE fresh (n INTEGER PRIMARY KEY, path TEXT, url TEXT, size INTEGER, ino INTEGER, etag TEXT, sha256 TEXT);
 CREATE TABLE parts (path TEXT PRIMARY KEY, url TEXT, ino INTEGER, etag TEXT, last_modified TEXT, total INTEGER, segments TEXT)
     WITHOUT ROWID;
 CREATE TABLE failed (url TEXT, path TEXT, cause TEXT, row TEXT, PRIMARY KEY (url, path)) WITHOUT ROWID;
 CREATE TABLE "left" (row TEXT);
-INSERT INTO meta VALUES ('complete_batch', 0);
+INSERT INTO meta VALUES ('n_complete', 0);
 """
 
 Done = namedtuple("Done", "url size ino etag sha256")
@@ -78,16 +83,16 @@ def _is_in_place(path, size, ino):
 class Session:
     """Opens the session file at `path`, or makes it (mode 0600). sync: every commit is on the disk before it returns.
 
-    is_new: nothing was recorded in it before. Paths of files are recorded as they are given: better absolute ones. Raises
-    FileError where the file is no session, or of another format, or in use by another run, or cannot be read or written; all
-    methods raise it when the disk is full or fails.
+    is_new: nothing was recorded in it before. Paths of files are recorded as they are given: better absolute ones. After a
+    run of a million files opening takes seconds. Raises FileError where the file is no session, or of another format, or in
+    use by another run, or cannot be read or written; all methods raise it when the disk is full or fails.
     """
 
     def __init__(self, path: str | os.PathLike, *, sync: bool = False):
         self.path = os.path.abspath(os.fsdecode(path))
         self._reader = self._writer = None
-        self._n_batch = 0                                   # the latest one
-        self._batch: list[tuple] | None = None              # its rows, until the next transaction
+        self._n_rows = 0                                    # that `fresh` has had: no number is given twice
+        self._batch: dict[int, tuple] | None = None         # the last of them, until the next transaction
         self._is_through = False                            # its renames have been tried
         self._misplaced: set[str] = set()                   # paths of those that failed
         self._parts: dict[str, tuple] = {}                  # held for the next transaction
@@ -136,7 +141,7 @@ class Session:
                 os.close(fd)
 
     def _connect(self, sync):
-        from sqlite3 import Error
+        from sqlite3 import Error, connect
         self._sqlite_error = Error
         try:
             with open(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb") as file:
@@ -145,23 +150,20 @@ class Session:
             raise FileError(f"{self.path} cannot be opened as a session file: {error.strerror or error}") from None
         if start not in (b"", _MAGIC):      # SQLite itself takes a short file of anything for an empty one
             raise FileError(f"{self.path} is no session file: {_ADVICE}")
+        opened = lambda: connect(os.fsencode(self.path), timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         try:
-            self._writer = self._opened()
+            self._writer = opened()
+            self._query(f"PRAGMA synchronous={'FULL' if sync else 'OFF'}")      # before anything is written
             self._check_format()
-            for name, value in (("journal_mode", "WAL"), ("synchronous", "FULL" if sync else "NORMAL"),
-                                ("wal_autocheckpoint", CHECKPOINT_PAGES)):
+            for name, value in (("journal_mode", "WAL"), ("wal_autocheckpoint", CHECKPOINT_PAGES),
+                                ("journal_size_limit", LOG_CAP), ("secure_delete", "FAST")):    # no zeros where `fresh` was
                 self._query(f"PRAGMA {name}={value}")
             self._has_parts, self._has_failures = self._has("parts"), self._has("failed")
             self._recover()
             self.is_new = not any(map(self._has, ("done", "parts", "failed", '"left"')))
+            self._reader = opened()
+            self._fetch(self._reader, "PRAGMA query_only=1")
         except Error as error:
-            raise self._broken(error) from None
-
-    def _opened(self):
-        from sqlite3 import connect
-        try:
-            return connect(os.fsencode(self.path), timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-        except self._sqlite_error as error:
             raise self._broken(error) from None
 
     def _check_format(self):
@@ -177,18 +179,22 @@ class Session:
             raise FileError(f"{self.path} is a session file of another version (format {found}, not {FORMAT}): {_ADVICE}")
 
     def _recover(self):
-        """Rows of a batch that nobody said was through stay if their files have got their names."""
-        [[complete]] = self._query("SELECT value FROM meta WHERE key = 'complete_batch'")
-        rows = self._query("SELECT path, url, size, ino FROM done WHERE batch > ?", complete)
-        self._n_batch = complete
-        if rows:
-            self._n_batch += 1
-            self._batch = [(_restored(path), _restored(url), size, _unsigned(ino)) for path, url, size, ino in rows]
+        """Rows of a batch that nobody said was through stay if their files have got their names; then all are merged."""
+        [[self._n_rows]] = self._query("SELECT value FROM meta WHERE key = 'n_complete'")
+        if self._has("fresh"):
+            rows = self._query("SELECT n, path, url, size, ino FROM fresh WHERE n > ? ORDER BY n", self._n_rows)
+            self._batch = {n: (_restored(path), _restored(url), size, _unsigned(ino)) for n, path, url, size, ino in rows}
+            self._n_rows += len(rows)
             self._look_up_batch()
-            self.flush()
+            self._commit(self._merge)
+
+    def _merge(self, run):
+        """What was appended goes to its place; the last row of a path is the one that holds."""
+        run.execute("INSERT OR REPLACE INTO done SELECT path, url, size, ino, etag, sha256 FROM fresh ORDER BY path, n")
+        run.execute("DELETE FROM fresh")
 
     def _look_up_batch(self):
-        self._misplaced = {path for path, _, size, ino, *_ in self._batch if not _is_in_place(path, size, ino)}
+        self._misplaced = {path for path, _, size, ino, *_ in self._batch.values() if not _is_in_place(path, size, ino)}
         self._is_through = True
 
     def close(self) -> None:
@@ -219,11 +225,11 @@ class Session:
             return
         if self._batch is not None and not self._is_through:
             self._look_up_batch()
-        n = self._n_batch + 1
-        stored = [(_stored(path), _stored(url), size, _signed(ino), n, etag, sha256)
-                  for path, url, size, ino, etag, sha256 in rows]
-        self._commit(lambda run: run.executemany("INSERT OR REPLACE INTO done VALUES (?, ?, ?, ?, ?, ?, ?)", stored))
-        self._batch, self._n_batch = list(rows), n
+        batch = dict(enumerate(rows, self._n_rows + 1))
+        stored = [(n, _stored(path), _stored(url), size, _signed(ino), etag, sha256)
+                  for n, (path, url, size, ino, etag, sha256) in batch.items()]
+        self._commit(lambda run: run.executemany("INSERT INTO fresh VALUES (?, ?, ?, ?, ?, ?, ?)", stored))
+        self._batch, self._n_rows = batch, self._n_rows + len(batch)
 
     def end_batch(self, failed_paths: Iterable[str] = ()) -> None:
         """The renames of the batch are through, but for those of `failed_paths`, whose records the next transaction takes back.
@@ -235,7 +241,7 @@ class Session:
             self._is_through = True
 
     def lookup(self, path: str) -> Done | None:
-        """What was recorded of a file that is done, or whose batch has begun. Whether it is still there is not looked at."""
+        """What earlier runs have recorded of a file, be it still there or not. This run's are known by their names on disk."""
         query = "SELECT url, size, ino, etag, sha256 FROM done WHERE path = ?"
         for url, size, ino, etag, sha256 in self._read(query, _stored(path)):
             return Done(_restored(url), size, _unsigned(ino), etag, sha256)
@@ -344,13 +350,14 @@ class Session:
 
     def _settle(self, run):
         """The latest batch is complete."""
-        good = [(_stored(path), _stored(url)) for path, url, *_ in self._batch if path not in self._misplaced]
-        run.executemany("DELETE FROM done WHERE path = ?", [(_stored(path),) for path in self._misplaced])
+        run.executemany("DELETE FROM fresh WHERE n = ?",
+                        [(n,) for n, (path, *_) in self._batch.items() if path in self._misplaced])
+        good = [(_stored(path), _stored(url)) for path, url, *_ in self._batch.values() if path not in self._misplaced]
         if self._has_parts:
             run.executemany("DELETE FROM parts WHERE path = ?", [(path,) for path, _ in good])
         if self._has_failures:
             run.executemany("DELETE FROM failed WHERE path IN (?, '') AND url = ?", good)
-        run.execute("UPDATE meta SET value = ? WHERE key = 'complete_batch'", (self._n_batch,))
+        run.execute("UPDATE meta SET value = ? WHERE key = 'n_complete'", (self._n_rows,))
 
     def _write_held(self, run):
         if self._parts:
@@ -372,12 +379,9 @@ class Session:
     def _read(self, sql, *values):
         """The same of what is committed, in whichever thread."""
         self._connection()
-        if self._reader is None:
-            self._reader = self._opened()
-            self._fetch(self._reader, "PRAGMA query_only = 1", ())
         return self._fetch(self._reader, sql, values)
 
-    def _fetch(self, connection, sql, values):
+    def _fetch(self, connection, sql, values=()):
         try:
             return connection.execute(sql, values).fetchall()
         except self._sqlite_error as error:
@@ -387,7 +391,8 @@ class Session:
         return bool(self._query(f"SELECT 1 FROM {table} LIMIT 1"))
 
     def _broken(self, error):
-        return FileError(f"the session file {self.path} cannot be used: {error}")
+        is_damaged = getattr(error, "sqlite_errorcode", 0) & 0xff in (11, 26)       # SQLITE_CORRUPT, SQLITE_NOTADB
+        return FileError(f"the session file {self.path} cannot be used: {error}" + (f": {_ADVICE}" if is_damaged else ""))
 
 
 def _json(row):

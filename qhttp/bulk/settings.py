@@ -1,7 +1,10 @@
 """Every bound and switch of the downloader: its name, its default, what it may be. One object, shared by all transfers of a run."""
 from __future__ import annotations
 
-from os import fspath
+from os import fsdecode
+from os.path import abspath
+
+from qhttp.bulk.integrity import algorithm_name
 
 TYPE_CHECKING = False       # as the typing module has it, without importing that
 if TYPE_CHECKING:
@@ -85,10 +88,11 @@ class Settings:
             setattr(self, name, given.get(name, default))
         self._check_numbers()
         self._check_choices()
-        self.dir = fspath(self.dir)
-        self.session = None if self.session is None else fspath(self.session)
-        self.headers = tuple((str(name), str(value)) for name, value in self.headers)
-        self.hashes = tuple(self.hashes)
+        self.dir = abspath(fsdecode(self.dir))      # names in a session must not depend on where it is run
+        self.session = None if self.session is None else fsdecode(self.session)
+        pairs = self.headers.items() if isinstance(self.headers, dict) else self.headers
+        self.headers = tuple((str(name), str(value)) for name, value in pairs)
+        self.hashes = tuple(map(algorithm_name, (self.hashes,) if isinstance(self.hashes, str) else self.hashes))
 
     def _check_numbers(self) -> None:
         for name, most in COUNTS.items():
@@ -106,8 +110,12 @@ class Settings:
         for name, choices in (("existing", EXISTING), ("into", DESTINATIONS), ("method", METHODS), ("family", (0, 4, 6))):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, not {getattr(self, name)!r}")
-        if self.user is not None and len(self.user) != 2:
-            raise ValueError("user must be (user, password)")
+        if self.user is not None and (not isinstance(self.user, (tuple, list)) or len(self.user) != 2
+                                      or not all(isinstance(text, str) for text in self.user)):
+            raise ValueError("user must be (user, password), both str")
+        if self.context is not None:
+            from qhttp.engine.tls_context import configuration_of
+            configuration_of(self.context)      # raises TypeError, ValueError
         if self.name is not None:
             from qhttp.bulk.names import place
             place("", self.name)

@@ -1,7 +1,7 @@
 """`download_shard`: many rows in, as many dicts out. One call is one unit of work for Dask, Ray, Spark or a process pool."""
 from __future__ import annotations
 
-from qhttp.bulk.downloader import Downloader
+from qhttp.bulk.downloader import Downloader, all_rows
 
 TYPE_CHECKING = False       # as the typing module has it, without importing that
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ def download_shard(rows: Iterable[str | dict], *, dir: str | None = None, into: 
     under its final name is whole and is taken as done, after a look at size and checksum where the row has them. Settings are those
     of Downloader. Arguments and result can be pickled.
     """
+    if settings.get("fail_fast"):
+        raise ValueError("fail_fast is not for shards: each row has its outcome")
     outcomes: dict[int, dict] = {}
 
     def note(transfer):
@@ -24,7 +26,7 @@ def download_shard(rows: Iterable[str | dict], *, dir: str | None = None, into: 
             outcome["content"] = transfer.content
         outcomes[transfer.number] = outcome
 
-    with Downloader(rows, **{"existing": "skip", **settings, "dir": "." if dir is None else dir, "into": into}) as downloader:
+    with Downloader(all_rows(rows), **{"existing": "skip", **settings, "dir": "." if dir is None else dir, "into": into}) as downloader:
         downloader.finished.connect(note)
         downloader.failed.connect(note)
         downloader.run()

@@ -80,6 +80,8 @@ cdef class Transfer(Observer):
     cdef readonly object path           # str; None: not known, or none
     cdef bytes part                     # its part's name; None: none is thought of
     cdef int fd                         # of the part, open for writing; -1
+    cdef bint is_opening                # the file thread opens or empties the part ...
+    cdef object wanting                 # ... and this sink waits for it; None: none does any more
     cdef uint64_t part_len              # bytes of the version at hand that are in it
     cdef bint is_prepared
     cdef object kept                    # the session's row about its part, not looked at yet; None
@@ -104,6 +106,7 @@ cdef class Transfer(Observer):
     cdef readonly object content
     cdef object failures                # retry.Failures; None: there was none
     cdef uint64_t n_told                # bytes of the body under way that were counted
+    cdef bint is_there                  # the name that the answer gave the file is taken, by a file that is to be taken as done
     cdef bint is_joined                 # out of several answers
     cdef bint no_part                   # continuing has failed: from the start
     cdef public object editions         # of the credentials that its request carried (identity.py)

@@ -102,7 +102,8 @@ cdef class Transfer(Observer):
             self.end_with(None)
             return False
         if self.runner.session is not None and settings.resume:
-            self.kept = self.runner.session.part(self.path)
+            kept = self.runner.session.part(self.path)
+            self.kept = kept if kept is not None and kept.url == self.url else None
         return True
 
     cdef Transfer told(self):
@@ -154,7 +155,7 @@ cdef class Transfer(Observer):
         if self.state == PLACING:
             self.size = size if error is None else -1
             self.was_skipped = error is None
-            self.end_with(error)
+            self.end_with(file_error(self.path, error.errno or 0) if isinstance(error, OSError) else error)
 
     # -- its part
     def open_kept(self, kept):
@@ -167,7 +168,13 @@ cdef class Transfer(Observer):
         self.runner.files.call(lambda: open_part(part, path, session, kept), self.kept_opened)
 
     def kept_opened(self, result, error):
-        if not self.take_part(result, error):
+        if error is None:
+            self.fd, self.part_len = result[0], result[1]
+        if self.state != RUNNING:       # stopped meanwhile
+            self.close_part(True)
+            return
+        if error is not None:
+            self.fail_with(file_error(self.part, error.errno or 0) if isinstance(error, OSError) else error)
             return
         if self.part_len == 0:
             self.left = None            # it is not there any more
@@ -179,44 +186,38 @@ cdef class Transfer(Observer):
             self.asked = Join(self.part_len, result[2], self.version)
         self.send()
 
-    def take_part(self, result, error):
-        """The file thread has opened the part, or failed to. False: nobody waits for it any more, or that was the end."""
-        if error is not None:
-            if self.state == RUNNING:
-                self.break_off()
-                self.fail_with(file_error(self.part, error.errno or 0) if isinstance(error, OSError) else error)
-            return False
-        if self.state != RUNNING:
-            close_descriptor(result[0])
-            return False
-        self.fd, self.part_len = result[0], result[1]
-        return True
-
     def want_part(self, sink):
-        """The body that goes into that sink needs a part, from its first byte on."""
+        """The body that goes into that sink needs a part, from its first byte on. What the file thread does for an earlier try will
+        do for this one: nothing is written before it has answered."""
+        self.wanting = sink
+        if self.is_opening:
+            return
         session = self.runner.files.session
         part, path, fd = self.part, self.path, self.fd
+        self.is_opening = True
         if fd < 0:
-            self.runner.files.call(lambda: open_part(part, path, session, None),
-                                   lambda result, error: self.part_opened(sink, result, error))
+            self.runner.files.call(lambda: open_part(part, path, session, None), self.part_opened)
         else:                           # what is in it is of another version
             self.part_len = 0
-            self.runner.files.call(lambda: empty_part(fd, path, session),
-                                   lambda result, error: self.part_emptied(sink, error))
+            self.runner.files.call(lambda: empty_part(fd, path, session), self.part_emptied)
 
-    def part_opened(self, sink, result, error):
-        if self.sink is not sink and error is None:
-            close_descriptor(result[0])         # of a try that is over; the part is emptied again where it is wanted
-        elif self.sink is sink and self.take_part(result, error):
-            self.go_on_in_part()
+    def part_opened(self, result, error):
+        self.is_opening = False
+        if error is None:
+            self.fd, self.part_len = result[0], 0
+        self.part_emptied(result, error)
 
-    def part_emptied(self, sink, error):
-        if self.sink is sink and self.state == RUNNING:
+    def part_emptied(self, result, error):
+        self.is_opening = False
+        wanting, self.wanting = self.wanting, None
+        if self.state == RUNNING and wanting is not None and wanting is self.sink:
             if error is None:
                 self.go_on_in_part()
             else:
                 self.break_off()
                 self.fail_with(file_error(self.part, error.errno or 0) if isinstance(error, OSError) else error)
+        elif self.state == ENDED or (self.state == WAITING and not self.is_prepared):
+            self.close_part(False)      # nobody needs it any more
 
     def go_on_in_part(self):
         """The part is there, and empty."""
@@ -257,20 +258,21 @@ cdef class Transfer(Observer):
     # -- asking
     cdef bint get_ready(self):
         """What comes before the first request. False: there will be none."""
+        cdef int state = self.state
         if self.is_prepared:
             return True
         self.is_prepared = True
         self.start_ns = self.runner.loop.now()
         if self.runner.started.slots is not None:
             self.runner.emit(self.runner.started, self)
-            if self.state == ENDED:
-                return False
+            if self.state != state:
+                return False            # ended, or given back, in that slot
         try:
             return self.prepare()
-        except (QHttpError, ValueError) as error:
-            self.end_with(error if isinstance(error, QHttpError) else FileError(str(error)))
         except OSError as error:
             self.end_with(file_error(self.path or "", error.errno or 0))
+        except Exception as error:
+            self.end_with(error if isinstance(error, QHttpError) else FileError(str(error)))
         return False
 
     cdef bint may_go_ahead(self):
@@ -432,8 +434,8 @@ cdef class Transfer(Observer):
             return self.choose_probed(lower, announced)
         if status == 206 and self.ranges is None:
             return self.choose_for_part(lower, announced)
-        if status == 416 and self.probes:
-            raise ResumeError("the server has no beginning of the file to send")
+        if (status == 416 or status == 412) and (self.probes or self.asked is not None):
+            raise ResumeError("the server does not send the part of the file that it was asked for")
         if not self.runner.takes_any_status and status != 200 and not (200 <= status < 300 and (
                 settings.into == "bytes" or self.method == b"HEAD")):
             raise HTTPStatusError(f"the server answered {status}", status)
@@ -485,7 +487,7 @@ cdef class Transfer(Observer):
         cdef uint64_t first_len = self.runner.settings.min_split_size
         found = parse_content_range(self.header("content-range", ""))
         if (found.start != 0 or found.total is None or found.end != min(first_len, <uint64_t>found.total) - 1
-                or announced not in (0, found.end + 1) or has_field(lower, b"content-encoding")):
+                or announced != <uint64_t>found.end + 1 or has_field(lower, b"content-encoding")):
             raise ResumeError("the server sends something else than the beginning of the file that was asked for")
         if self.runner.settings.max_size and found.total > self.runner.settings.max_size:
             raise TooLarge(f"the file has {found.total} bytes, more than the {self.runner.settings.max_size} that are allowed")
@@ -565,7 +567,9 @@ cdef class Transfer(Observer):
         values = [value for name, value in self.headers if name.lower() == "content-disposition"]
         path = path_for(self.runner.settings, self.given, self.target, values[0] if values else None)
         self.set_path(path)
-        if self.runner.settings.existing != "overwrite" and access(path, 0):
+        self.is_there = ((self.runner.session is not None and self.is_done())
+                         or (self.runner.settings.existing == "skip" and access(path, 0)))
+        if not self.is_there and self.runner.settings.existing != "overwrite" and access(path, 0):
             raise file_error(path, 17)
 
     def compare_size(self, n, exchange_is_known):
@@ -575,12 +579,16 @@ cdef class Transfer(Observer):
 
     cdef object head_received(self, bytes block, int status):
         cdef uint64_t announced = self.exchange.n_announced
-        if self.runner.identity is not None and self.runner.identity.cookies is not None:
-            self.runner.identity.store_cookies(self)
+        if self.runner.identity is not None:
+            self.runner.identity.answered(self)
         if (self.verdict is not None or self.location is not None) and (
                 announced > DISCARD_MAX or isinstance(self.verdict, (BodyError, FileError))):
             self.break_off()
             self.answered()
+        elif self.is_there:
+            self.break_off()
+            self.was_skipped = True
+            self.check_existing()
 
     cdef object progressed(self, uint64_t n_done, uint64_t n_total):
         cdef Transfer told
@@ -617,7 +625,7 @@ cdef class Transfer(Observer):
         self.exchange = None
         if self.verdict is not None or self.location is not None:
             self.answered()
-        else:
+        elif self.state == RUNNING:
             self.complete()
 
     cdef object failed(self, object error):
@@ -627,9 +635,10 @@ cdef class Transfer(Observer):
             if failure is None and self.part is not None and self.sink is not None:
                 failure = file_error(self.part, self.sink.c.error)
             error = failure or error
-        if self.verdict is not None:
-            error = self.verdict        # its page was cut: no matter
-        self.fail_with(error)
+        if self.verdict is not None or self.location is not None:
+            self.answered()             # its page was cut: no matter
+        else:
+            self.fail_with(error)
 
     cdef object break_off(self):
         """Ends the exchange, if there is one; its connection is closed."""
@@ -701,6 +710,8 @@ cdef class Transfer(Observer):
             elif self.method == b"HEAD":
                 length = self.header("content-length", "")
                 self.size = int(length) if length.isdecimal() else -1
+            if self.asked is not None:
+                self.asked.check_end(self.size)
             if self.given is not None and self.size >= 0 and self.method == b"GET":
                 self.compare_size(self.size, True)
         except OSError as error:
@@ -709,7 +720,6 @@ cdef class Transfer(Observer):
         except QHttpError as error:
             self.fail_with(self.failure_of_sink() or error)
             return
-        self.n_done = max(self.n_done, <uint64_t>max(self.size, 0))
         if self.path is not None:
             self.place_file(body)
         else:
@@ -741,7 +751,8 @@ cdef class Transfer(Observer):
                 not settings.content_md5):
             return None
         from qhttp.bulk.verify import Check
-        check = Check.of(settings, given, self.headers, self.is_joined, self.is_decoding())
+        kinds = ["representation"] if self.is_joined else ["content"] if self.status == 206 else ["representation", "content"]
+        check = Check.of(settings, given, self.headers, kinds if self.status in (200, 206) and not self.is_decoding() else [])
         self.hashers = check
         return check
 
@@ -754,7 +765,7 @@ cdef class Transfer(Observer):
         except (QHttpError, ValueError) as error:
             self.fail_with(error if isinstance(error, QHttpError) else FileError(str(error)))
             return
-        record = (self.url, self.size, self.etag) if runner.files.session is not None else None
+        record = (self.url, self.etag) if runner.files.session is not None else None
         self.state = PLACING
         self.sink = None
         runner.lane_free(self)
@@ -762,7 +773,7 @@ cdef class Transfer(Observer):
             fd, self.fd = self.fd, -1
         elif self.fd >= 0:
             self.close_part(False)      # of an earlier try: the body is small now
-        runner.files.place(Placing(self, self.part, fsencode(self.path), body, fd, settings.fsync,
+        runner.files.place(Placing(self, self.part, fsencode(self.path), body, fd, self.size, settings.fsync,
                                    settings.existing == "overwrite", check, record))
 
     def placed(self, Placing placing):
@@ -772,10 +783,10 @@ cdef class Transfer(Observer):
         if placing.error is None:
             self.end_with(None)
             return
-        if placing.body is None:
+        if placing.body is None:        # that of a small body is gone already
             part, path, session = self.part, self.path, self.runner.files.session
-            if isinstance(placing.error, BodyError) or not self.runner.settings.resume:
-                self.runner.files.call(lambda: leave_part(-1, part, path, session, False), forget)
+            keep = not isinstance(placing.error, BodyError) and self.version is not None and self.can_be_continued()
+            self.runner.files.call(lambda: leave_part(-1, part, path, session, keep), forget)
         self.part_len = 0
         self.no_mirrors = self.no_mirrors or isinstance(placing.error, ChecksumMismatch)
         self.part = fsencode(self.path) + b".part"
@@ -860,6 +871,8 @@ cdef class Transfer(Observer):
         if self.fd < 0:
             return
         is_cut = isinstance(error, (Truncated, UnexpectedClose, TimeoutError))
+        if is_cut and isinstance(sink, PartSink) and (<PartSink>sink).is_worth_writing():
+            (<PartSink>sink).begin_part()
         if isinstance(sink, PartSink) and (<PartSink>sink).is_written():
             if is_cut and not sink.c.error:
                 if self.asked is None:
@@ -1005,7 +1018,7 @@ cdef class Transfer(Observer):
         return {
             "url": self.url, "url_effective": self.url_effective, "http_code": self.status,
             "path": self.path if self.error is None else None,
-            "size_download": max(self.size, 0) if self.error is None else self.n_done,
+            "size_download": self.n_done - min(self.n_resumed, self.n_done),
             "time_namelookup": self.time_namelookup, "time_connect": self.time_connect, "time_appconnect": self.time_appconnect,
             "time_starttransfer": self.time_starttransfer, "time_total": self.time_total, "num_retries": self.n_retries,
             "num_redirects": self.n_redirects, "errormsg": str(self.error) if self.error is not None else None,

@@ -5,10 +5,11 @@ Runs on the file thread: hashing a large file takes seconds.
 from __future__ import annotations
 
 import os
+from stat import S_ISREG
 
 from qhttp.bulk.integrity import Checksum, Hashers, server_digests
 from qhttp.bulk.settings import Settings
-from qhttp.errors import BodyError
+from qhttp.errors import BodyError, FileError
 
 TYPE_CHECKING = False       # as the typing module has it, without importing that
 if TYPE_CHECKING:
@@ -35,14 +36,12 @@ class Check:
         self.digests: dict[str, str] = {}
 
     @classmethod
-    def of(cls, settings: Settings, given: str | list[str] | None, fields: list[tuple[str, str]], is_joined: bool,
-           is_decoded: bool) -> Check | None:
-        """For an answer with these fields; None: there is nothing to compare or compute. `is_joined`: it went on with a part, so
-        that what is said of its content is not about the whole. `is_decoded`: what the server's digests are about is not what is stored."""
+    def of(cls, settings: Settings, given: str | list[str] | None, fields: list[tuple[str, str]], kinds: list[str]) -> Check | None:
+        """For an answer with these fields; None: there is nothing to compare or compute. `kinds`: which of the server's digests are
+        about what is stored: "representation", "content"."""
         wanted = checksums_of(given)
-        if settings.server_digest and not is_decoded:
-            wanted += [digest for digest in server_digests(fields, settings.content_md5)
-                       if not (is_joined and digest.of == "content")]
+        if settings.server_digest and kinds:
+            wanted += [digest for digest in server_digests(fields, settings.content_md5) if digest.of in kinds]
         return cls(wanted, settings.hashes) if wanted or settings.hashes else None
 
     def __call__(self, placing: Any) -> None:
@@ -74,9 +73,12 @@ class Check:
 
 def check_existing(path: str, row: dict | None) -> int:
     """The size of a file that is to be taken as done. Raises OSError; BodyError, ChecksumMismatch: it is not what the row says."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)      # a FIFO would keep us waiting
     try:
-        size = os.fstat(fd).st_size
+        about = os.fstat(fd)
+        size = about.st_size
+        if not S_ISREG(about.st_mode):
+            raise FileError(f"{path} is there, and no file: choose another name")
         if row is not None and row.get("size") is not None and size != row["size"]:
             raise BodyError(f"{path} exists, and has {size} bytes instead of the {row['size']} that the list says")
         wanted = checksums_of((row or {}).get("checksum"))
