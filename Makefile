@@ -4,6 +4,7 @@
 #   build      the compiled floors, in place                       test-all   `test` on each CPython 3.11 to 3.13 found
 #   test-world tests against nginx, Apache, Squid, Dante, pyspnego, PySide6 (QHTTP_WORLD_REQUIRED=1: none may be missing)
 #   bench      compare with other clients; W=name for one workload  check      lint, types, package contents
+#   bench-bulk compare downloaders; W=name for one workload         soak       long runs: faults, kills
 #   sanitize   all tests under ASan and UBSan                      fuzz       coverage-guided fuzzing of the kernels
 #   perf       instruction counts of the hot pieces      page       docs/benchmarks.md from bench/published/
 #   docs       links and programs of the pages, the reference's table, the examples
@@ -15,12 +16,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 SOURCES := $(wildcard src_c/*.[ch] qhttp/*.p[xy]* qhttp/*/*.p[xy]*)
 FUZZ_RUNS ?= 10000000
+SOAK_FILES ?= 20000
+SOAK_KILLS ?= 200
 # Outside of tests/world, and skipping what needs pyspnego or PySide6 where those are missing:
 ALSO_WORLD := tests/protocol/test_auth_connection.py tests/engine/test_authentication.py tests/compat/test_devices.py \
               tests/face/test_documented_proxy.py
 ASAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
-.PHONY: demo test test-world test-all build bench perf page docs check sanitize fuzz clean servers
+.PHONY: demo test test-world test-all build bench bench-bulk perf page docs check sanitize fuzz soak clean servers
 
 $(VENV)/ready: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -60,6 +63,12 @@ bench: build servers
 	$(if $(W),,$(BIN)/python -m bench.imports)
 	$(if $(W),,$(BIN)/python -m bench.scaling)
 
+bench-bulk: build servers
+	@tools/debian_packages.sh curl=curl aria2c=aria2 wget2=wget2
+	-$(PIP) install --group bench
+	$(BIN)/python -m bench.bulk $(if $(W),--workload $(W))
+	$(if $(W),,$(BIN)/python -m bench.cut_streams)
+
 perf: build
 	@tools/debian_packages.sh valgrind=valgrind
 	$(BIN)/python -m bench.perf.instructions
@@ -87,6 +96,12 @@ sanitize: build
 	    LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	    $(BIN)/pytest -q -p no:cacheprovider
 	! cat build/sanitized/report.* 2>/dev/null
+
+soak: build
+	$(BIN)/python tests/soak/faulty_files.py --files $(SOAK_FILES)
+	$(BIN)/python tests/soak/faulty_files.py --files $(SOAK_FILES) --max-faults 0
+	$(BIN)/python tests/soak/kills.py --kills $(SOAK_KILLS)
+	$(BIN)/python tests/soak/kills.py --kills $(SOAK_KILLS) --signal mixed --change-versions
 
 fuzz:
 	@tools/debian_packages.sh clang=clang

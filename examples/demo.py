@@ -1,11 +1,12 @@
-"""Download a real tree and one big file with qhttp and with urllib3, check every byte, compare the cost.
+"""Download a real tree and one big file with the command qhttp and with urllib3, check every byte, compare the cost; then
+interrupt the command in the middle, and run it again.
 
     python examples/demo.py [--big-mib N] [--lanes N]
 
 The tree is the running Python's standard library, some thousands of files. It is served by nginx,
 else by a small server of the demo's own, on loopback. Each download is a process of its own; the
 SHA-256 of every file is compared with its source afterwards. Servers are ended and folders removed
-whatever happens. The exit status is 0 only when every file came twice and equal.
+whatever happens. The exit status is 0 only when every file came equal each time.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 import urllib.parse
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -36,8 +38,9 @@ from bench.private_network import enter_where_needed
 
 HERE = Path(__file__).resolve().parent
 SKIPPED_FOLDERS = {"__pycache__", "site-packages", "dist-packages"}
-CLIENTS = ("qhttp", "urllib3")
+CLIENTS = ("qhttp", "urllib3")     # the command, and the library
 SHOWN_FAILURES = 10
+INTERRUPTED_RATE = "50M"        # slow enough to be interrupted in the middle
 
 Source = tuple[Item, Path]  # what to download (target still relative), and the file it must equal
 
@@ -95,18 +98,71 @@ def own_server(locations: dict[str, str]) -> Iterator[int]:
         process.stdout.close()
 
 
-def run_download(client: str, port: int, lanes: int, sources: Sequence[Source], folder: Path) -> dict[str, Any]:
+def run_urllib3(port: int, lanes: int, sources: Sequence[Source], folder: Path) -> dict[str, Any]:
     """Download everything into `folder` in a process of its own; gives its numbers."""
     placed = [item._replace(target=str(folder / item.target)) for item, _ in sources]
     for parent in {os.path.dirname(item.target) for item in placed}:
         os.makedirs(parent, exist_ok=True)
     plan = folder / "plan.json"
     plan.write_text(json.dumps({"port": port, "lanes": lanes, "small": placed[:-1], "big": placed[-1]}))
-    done = subprocess.run([sys.executable, HERE / f"_demo_{client}.py", plan], stdout=subprocess.PIPE, check=False)
+    done = subprocess.run([sys.executable, HERE / "_demo_urllib3.py", plan], stdout=subprocess.PIPE, check=False)
     if done.returncode != 0:
-        raise RuntimeError(f"the download with {client} ended with status {done.returncode}")
+        raise RuntimeError(f"the download with urllib3 ended with status {done.returncode}")
     numbers: dict[str, Any] = json.loads(done.stdout)
     return numbers
+
+
+def run_qhttp(port: int, lanes: int, sources: Sequence[Source], folder: Path) -> dict[str, Any]:
+    """The same with the command; its numbers are those of the whole process, its start included."""
+    parts = {"small": sources[:-1], "big": sources[-1:]}
+    numbers = {name: timed_command(command_for(name, port, lanes, part, folder)) for name, part in parts.items()}
+    return {**numbers, "peak_rss_kib": max(part["peak_rss_kib"] for part in numbers.values())}
+
+
+def run_interrupted(port: int, lanes: int, sources: Sequence[Source], folder: Path) -> None:
+    """The command, stopped by Ctrl-C when about half of the files are there, and then run once more."""
+    command = command_for("both", port, lanes, sources, folder)
+    n_wanted, tree = len(sources) // 2, folder / "tree"
+    print(f"$ qhttp -i both.jsonl -d folder --limit-rate {INTERRUPTED_RATE}", flush=True)
+    with subprocess.Popen([*command, "--limit-rate", INTERRUPTED_RATE]) as process:
+        while process.poll() is None and n_files(tree) < n_wanted:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+    n_done = n_files(tree)
+    print(f"  (Ctrl-C: {n_done} of {len(sources) - 1} files are there; exit status {process.returncode})\n$ qhttp -i both.jsonl -d folder",
+          flush=True)
+    status = subprocess.run(command, check=False).returncode
+    print(f"  (exit status {status})", flush=True)
+    if status != 0:
+        raise RuntimeError(f"the second run ended with status {status}")
+
+
+def n_files(tree: Path) -> int:
+    """Final names below a folder."""
+    return sum(not name.endswith(".part") for _, _, names in os.walk(tree) for name in names)
+
+
+def command_for(name: str, port: int, lanes: int, sources: Sequence[Source], folder: Path) -> list[str]:
+    """The command line that fetches these files; its list is written."""
+    rows = folder / f"{name}.jsonl"
+    with open(rows, "w") as file:
+        for item, _ in sources:
+            print(json.dumps({"url": f"http://127.0.0.1:{port}{item.url_path}", "out": item.target, "size": item.n_bytes}), file=file)
+    return [sys.executable, "-m", "qhttp", "-i", str(rows), "-d", str(folder), "-j", str(lanes), "--per-host", str(lanes)]
+
+
+def timed_command(command: list[str]) -> dict[str, Any]:
+    """Run a command; wall and CPU time, and its peak of memory."""
+    start_s = time.perf_counter()
+    process = subprocess.Popen(command)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise RuntimeError(f"the command ended with status {process.returncode}")
+    return {
+        "wall_s": time.perf_counter() - start_s, "cpu_s": usage.ru_utime + usage.ru_stime, "failures": [],
+        "peak_rss_kib": usage.ru_maxrss,
+    }
 
 
 def sha256(file: Path) -> str | None:
@@ -163,12 +219,12 @@ def read_options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--big-mib", type=int, default=1024, help="size of the big file; default 1024")
-    parser.add_argument("--lanes", type=int, default=16, help="QHttp objects, or threads; default 16")
+    parser.add_argument("--lanes", type=int, default=16, help="transfers at a time, or threads; default 16")
     return parser.parse_args()
 
 
-def download_both(options: argparse.Namespace, sources: Sequence[Source], port: int, folder: Path) -> int:
-    """Download and verify with one client after the other, then compare; gives the exit status."""
+def download_all(options: argparse.Namespace, sources: Sequence[Source], port: int, folder: Path) -> int:
+    """Download and verify with one client after the other, and interrupted; then compare. Gives the exit status."""
     print("hashing the sources", flush=True)
     with ThreadPoolExecutor() as threads:
         digests = list(threads.map(sha256, [file for _, file in sources]))
@@ -177,7 +233,8 @@ def download_both(options: argparse.Namespace, sources: Sequence[Source], port: 
     for client in CLIENTS:
         received = folder / client
         received.mkdir()
-        results[client] = run_download(client, port, options.lanes, sources, received)
+        run = run_qhttp if client == "qhttp" else run_urllib3
+        results[client] = run(port, options.lanes, sources, received)
         print(f"  {client}: verifying", flush=True)
         wrong = differing(sources, digests, received)
         failed = results[client]["small"]["failures"] + results[client]["big"]["failures"]
@@ -185,13 +242,18 @@ def download_both(options: argparse.Namespace, sources: Sequence[Source], port: 
             print(f"  {client}: {text}")
         n_wrong += len(set(wrong)) or len(failed)
         shutil.rmtree(received)
+    print("\nonce more, interrupted:", flush=True)
+    received = folder / "interrupted"
+    received.mkdir()
+    run_interrupted(port, options.lanes, sources, received)
+    n_wrong += len(differing(sources, digests, received))
     if n_wrong:
         print(f"\nFAILED: {n_wrong} files missing or different; such a download gets no numbers")
         return 1
     print_table({client: columns(results[client], sources) for client in CLIENTS})
     ours, theirs = (results[client] for client in CLIENTS)
     print(
-        f"\nOK: {len(sources) - 1} files and one of {options.big_mib} MiB downloaded twice, every SHA-256 equal; "
+        f"\nOK: {len(sources) - 1} files and one of {options.big_mib} MiB downloaded three times, every SHA-256 equal; "
         f"qhttp used {cpu_s(ours) / cpu_s(theirs):.2f}x the CPU "
         f"and {theirs['small']['wall_s'] / ours['small']['wall_s']:.1f}x the files/s of urllib3"
     )
@@ -224,7 +286,7 @@ def main() -> int:
             server = "nginx" if find_nginx() else "the demo's own server (nginx is not installed)"
             print(f"{len(sources) - 1} files of {tree} from {server}; {network}", flush=True)
             try:
-                return download_both(options, sources, port, folder)
+                return download_all(options, sources, port, folder)
             finally:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not stop the cleaning up
 

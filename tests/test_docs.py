@@ -10,7 +10,7 @@ from support import pages
 
 ROOT = pages.ROOT
 RUN_S = 60
-TOPICS = ["https", "authentication", "proxies", "sockets", "devices", "coming-from-pyside", "differences", "reference"]
+TOPICS = ["bulk", "https", "authentication", "proxies", "sockets", "devices", "coming-from-pyside", "differences", "reference"]
 
 
 def name_of(page: Path) -> str:
