@@ -35,20 +35,20 @@ static void close_place(qh_place *place)
     place->fd = -1;
 }
 
-/* One opening: the descriptor, -1 with errno; EAGAIN: it was given another name before it was locked. */
-static int open_once(const char *part)
+/* One opening: the descriptor, -1 with errno; ESTALE: it was given another name before it was locked. */
+static int open_once(const char *part, struct stat *about)
 {
-    struct stat opened, named;
+    struct stat named;
     int error = 0, fd = open(part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, MODE);
     if (fd < 0)
         return -1;
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
         error = errno;
-    else if (fstat(fd, &opened) < 0)
+    else if (fstat(fd, about) < 0)
         error = errno;
-    else if (!S_ISREG(opened.st_mode))
+    else if (!S_ISREG(about->st_mode))
         error = EEXIST;
-    else if (lstat(part, &named) < 0 || named.st_ino != opened.st_ino || named.st_dev != opened.st_dev)
+    else if (lstat(part, &named) < 0 || named.st_ino != about->st_ino || named.st_dev != about->st_dev)
         error = ESTALE;
     if (error == 0)
         return fd;
@@ -57,15 +57,21 @@ static int open_once(const char *part)
     return -1;
 }
 
-int qh_part_open(const char *part)
+static int open_part(const char *part, struct stat *about)
 {
     int fd = -1;
     for (int i = 0; i < OPENINGS && fd < 0; i++) {
-        fd = open_once(part);
+        fd = open_once(part, about);
         if (fd < 0 && errno != ESTALE)
             break;
     }
     return fd;
+}
+
+int qh_part_open(const char *part)
+{
+    struct stat about;
+    return open_part(part, &about);
 }
 
 int qh_place_write(qh_place *place)
@@ -73,22 +79,20 @@ int qh_place_write(qh_place *place)
     struct stat about;
     int error = 0;
     if (place->data) {
-        place->fd = qh_part_open(place->part);
+        place->fd = open_part(place->part, &about);
         if (place->fd < 0) {
             place->error = errno;
             return -1;
         }
-        error = write_all(place->fd, place->data, place->len);
-    }
-    if (error == 0 && fstat(place->fd, &about) < 0)
-        error = errno;
-    if (error == 0 && place->data && (uint64_t)about.st_size > place->len) { /* what an earlier run has left */
-        about.st_size = (off_t)place->len;
-        if (ftruncate(place->fd, about.st_size) < 0)
+        if (about.st_size > 0 && ftruncate(place->fd, 0) < 0) /* what an earlier run has left */
             error = errno;
-    }
-    if (error == 0 && (uint64_t)about.st_size != place->size)
+        if (error == 0)
+            error = write_all(place->fd, place->data, place->len);
+    } else if (fstat(place->fd, &about) < 0) {
+        error = errno;
+    } else if ((uint64_t)about.st_size != place->size) {
         error = EIO; /* somebody who does not care for locks has written into it */
+    }
     if (error == 0 && place->sync && fsync(place->fd) < 0)
         error = errno;
     place->error = error;

@@ -177,8 +177,8 @@ cdef class Lanes(Runner):
 
     @property
     def n_queued(self):
-        """Transfers that were read and wait."""
-        return self.n_waiting
+        """Transfers that were read and wait, for a lane or for their next try."""
+        return self.n_waiting + len(self.delayed)
 
     # -- the pump
     cdef object pump(self):

@@ -1022,7 +1022,8 @@ cdef class Transfer(Observer):
             "time_namelookup": self.time_namelookup, "time_connect": self.time_connect, "time_appconnect": self.time_appconnect,
             "time_starttransfer": self.time_starttransfer, "time_total": self.time_total, "num_retries": self.n_retries,
             "num_redirects": self.n_redirects, "errormsg": str(self.error) if self.error is not None else None,
-            "error": type(self.error).__name__ if self.error is not None else None, "sha256": self.sha256, "etag": self.etag,
+            "error": type(self.error).__name__ if self.error is not None else None, "sha256": self.sha256,
+            "checksums": self.checksums, "etag": self.etag,
             "skipped": self.was_skipped, "resumed": self.n_resumed,
         }
 

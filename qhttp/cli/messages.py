@@ -1,0 +1,88 @@
+"""What is said on stderr: one line each, nothing secret, and not without end.
+
+Errors, notes and details go through one object, so that the display of progress can make room for them, and so that a run
+with a million failures ends with a count and not with a million lines.
+"""
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TextIO
+
+MAX_ERROR_LINES = 100           # of one run; the rest is counted
+MAX_LINE_LEN = 1000             # characters
+MAX_URL_LEN = 200
+QUIET, NORMAL, VERBOSE = range(3)
+
+
+def shown_url(url: str) -> str:
+    """A URL as it may be shown: without credentials, query and fragment, on one line."""
+    url = url.partition("#")[0].partition("?")[0]
+    scheme, slashes, rest = url.partition("://")
+    if slashes:
+        authority, slash, path = rest.partition("/")
+        url = scheme + slashes + authority.rpartition("@")[2] + slash + path
+    else:                       # half a URL, perhaps: user:password@host
+        url = url.rpartition("@")[2]
+    return one_line(url, MAX_URL_LEN)
+
+
+def one_line(text: str, max_len: int = MAX_LINE_LEN) -> str:
+    """A text that a terminal shows as it is: control characters become spaces or question marks."""
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
+    return text if len(text) <= max_len else text[:max_len - 3] + "..."
+
+
+class Messages:
+    """`write(kind, line)`: where lines go; the display replaces it while it is on the screen. `kind`: "error" or "note"."""
+
+    def __init__(self, level: int = NORMAL, stream: TextIO | None = None, max_error_lines: int = MAX_ERROR_LINES):
+        self.level, self.max_error_lines = level, max_error_lines
+        self.n_errors = 0
+        self._stream = stream
+        self.write: Callable[[str, str], None] = self.write_plain
+
+    @property
+    def shows_errors(self) -> bool:
+        """Whether error() still shows its line."""
+        return self.n_errors < self.max_error_lines
+
+    def error(self, line: str) -> None:
+        """One failure, also with -q; beyond `max_error_lines` only counted."""
+        self.n_errors += 1
+        if self.n_errors <= self.max_error_lines:
+            self.write("error", "qhttp: " + one_line(line))
+        elif self.n_errors == self.max_error_lines + 1:
+            self.write("error", f"qhttp: there were {self.max_error_lines} errors; further ones are only counted: "
+                                "--log-json FILE has them all")
+
+    def end(self) -> None:
+        """Says how many errors were not shown."""
+        n_more = self.n_errors - self.max_error_lines
+        if n_more > 0:
+            self.write("error", f"qhttp: {n_more} more errors were not shown")
+
+    def note(self, line: str) -> None:
+        """Something that everybody should know, but for -q."""
+        if self.level >= NORMAL:
+            self.write("note", "qhttp: " + one_line(line))
+
+    def detail(self, line: str) -> None:
+        """Something for -v."""
+        if self.level >= VERBOSE:
+            self.write("note", one_line(line))
+
+    def write_plain(self, kind: str, line: str) -> None:
+        """A line on stderr, which may be closed or full: nothing could be said about that."""
+        stream = self._stream or sys.stderr
+        if stream is None:
+            return
+        try:
+            stream.write(line + "\n")
+            stream.flush()
+        except (OSError, ValueError):
+            pass

@@ -1,0 +1,141 @@
+"""What outlives a run: the rows that are left, for --save-session and the exit status, and the session file or not."""
+from __future__ import annotations
+
+import os
+
+from qhttp.cli import exits
+from qhttp.cli.messages import shown_url
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator
+    from typing import Any, TextIO
+
+    from qhttp.cli.intake import Intake
+    from qhttp.cli.messages import Messages
+
+BESIDE_SESSION = ("", "-journal", "-wal", "-shm")       # files of an SQLite database
+
+
+class Rest:
+    """`session`: the path of the session file, None without."""
+
+    def __init__(self, arguments: argparse.Namespace, downloader: Any, intake: Intake, session: str | None, messages: Messages):
+        self._arguments, self._downloader, self._intake, self._messages = arguments, downloader, intake, messages
+        self._session, self._n_left = session, 0            # _n_left: rows that were not tried to their end
+        self._failed: dict[tuple, dict] = {}
+        if arguments.save_session:
+            downloader.failed.connect(self._note_failed)
+
+    def _note_failed(self, transfer: Any) -> None:
+        self._failed[_key(transfer.row)] = transfer.row
+
+    def settle(self, status: int, was_interrupted: bool) -> int:
+        """Writes what is left, ends the downloader, and says how to go on. `status`: of the failures; result: of the run."""
+        target = self._arguments.save_session
+        is_saved = False
+        if target:
+            self._intake.block()            # a pipe is read to its end
+            try:
+                save(self._all_left(), target, self._messages)
+                is_saved = True
+            except OSError as error:
+                self._messages.error(f"--save-session: {target} cannot be written: {error.strerror or error}")
+                status = exits.DISK if status == exits.ALL_DONE else exits.OTHER
+        elif self._intake.is_over:
+            self._n_left += next(self._downloader.left(), None) is not None
+        else:
+            self._n_left += 1               # who knows how many
+        self._downloader.close()
+        if not self._n_left:
+            self._tidy(status)
+        elif was_interrupted:
+            self._messages.note(self._how_to_go_on(target if is_saved else None))
+        return exits.INTERRUPTED if was_interrupted and self._n_left else status
+
+    def _all_left(self) -> Iterator[dict]:
+        """What failed, and then what else the downloader knows to be left."""
+        yield from self._failed.values()
+        for row in self._downloader.left():
+            if _key(row) not in self._failed:
+                self._n_left += 1
+                yield row
+
+    def _tidy(self, status: int) -> None:
+        """A session that nobody asked for goes when it has served, unless it knows of something else."""
+        is_asked_for = self._arguments.session or self._arguments.input_file
+        if status != exits.ALL_DONE or not self._session or is_asked_for or not knows_only(self._session, self._arguments.urls):
+            return
+        for ending in BESIDE_SESSION:
+            try:
+                os.unlink(self._session + ending)
+            except OSError:
+                pass
+
+    def _how_to_go_on(self, target: str | None) -> str:
+        if target is not None:
+            folder = f" -d {self._arguments.dir}" if self._arguments.dir else ""
+            return f"interrupted; to go on: qhttp -i {target}{folder}, with the other options as before"
+        if self._session:
+            return "interrupted; to go on, run the same command again: only what is left will be done"
+        return "interrupted; nothing was remembered of it: --session or --save-session would"
+
+
+def _key(row: dict) -> tuple:
+    return row["url"], row.get("out"), row.get("dir")
+
+
+def session_paths(arguments: argparse.Namespace, default: str | None) -> tuple[str | None, ...]:
+    """Where to keep the session: the first of these that can be had. Two commands for single files in one folder, at the same
+    time, are nothing unusual: the second one has a session of its own, by its URLs."""
+    if default is None or arguments.session or arguments.input_file:
+        return (default,)
+    from hashlib import sha256
+    own = f"{default}-{sha256(chr(10).join(arguments.urls).encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+    return (own, default) if os.path.exists(own) else (default, own)
+
+
+def knows_only(session: str, urls: Iterable[str]) -> bool:
+    """Whether a session file that is not in use knows of these URLs and no others: looks at every column of that name."""
+    from contextlib import closing
+    from sqlite3 import Error, connect
+    known = set(urls)
+    if not os.path.exists(session):         # it would be made
+        return False
+    try:
+        with closing(connect(session)) as database:
+            tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()]
+            with_urls = [name for name in tables if any(
+                column[1] == "url" for column in database.execute(f"PRAGMA table_info({name!r})"))]
+            return all(url in known for name in with_urls for (url,) in database.execute(f"SELECT url FROM {name!r}"))
+    except Error:
+        return False
+
+
+def save(rows: Iterable[dict], path: str, messages: Messages) -> None:
+    """Writes rows as an aria2 input file. It takes the place of what was there when it is complete: what was there may be the
+    list that the rows are still read from. Raises OSError."""
+    import tempfile
+    if path.startswith("/dev/") or (os.path.exists(path) and not os.path.isfile(path)):       # /dev/stdout, a pipe
+        with open(path, "a", encoding="utf-8") as file:
+            _write(rows, file, messages)
+        return
+    path = os.path.realpath(path)           # a link stays one
+    fd, beside = tempfile.mkstemp(prefix=".qhttp-", dir=os.path.dirname(path))     # its owner's alone: URLs may be secrets
+    try:
+        with open(fd, "w", encoding="utf-8") as file:
+            _write(rows, file, messages)
+        os.replace(beside, path)
+    except BaseException:
+        os.unlink(beside)
+        raise
+
+
+def _write(rows: Iterable[dict], file: TextIO, messages: Messages) -> None:
+    from qhttp.bulk.manifest import write_aria2
+    for row in rows:
+        try:
+            write_aria2((row,), file)
+        except ValueError as error:
+            messages.error(f"{shown_url(str(row.get('url')))} could not be saved as something that is left: {error}")
