@@ -10,7 +10,7 @@ cdef enum:
 
 cdef class PartSink(Memory):
     """Memory first. When that is full, or the body is known to be large, C writes straight into the part."""
-    cdef object want_part           # called with the sink, once, when a part is needed and there is none
+    cdef object owner               # its want_part(sink) is called, once, when a part is needed and there is none
     cdef int fd                     # of the part, which is the transfer's; -1: none yet
     cdef uint64_t start             # where in the part the body's first byte goes
     cdef bytes expected             # what its first bytes have to be: they are in the part already; None: nothing is known
@@ -32,7 +32,7 @@ cdef class PieceSink(Memory):
     cdef uint64_t n_kept            # bytes of them
     cdef uint64_t in_memory_cap     # 0: all of it stays in memory
     cdef object pending             # iterator of pieces that were decoded and not taken; None: there are none
-    cdef object want_part           # called with the sink when there is too much for memory
+    cdef object owner               # its want_part(sink) is called when there is too much for memory
     cdef int fd                     # of the part; -1: none yet
     cdef uint64_t offset            # where the next byte goes
     cdef bytes expected             # as in PartSink

@@ -43,8 +43,8 @@ def not_the_same():
 
 
 cdef class PartSink(Memory):
-    def __cinit__(self, want_part=None, int fd=-1, uint64_t start=0, bytes expected=None):
-        self.want_part, self.fd, self.start, self.expected = want_part, fd, start, expected
+    def __cinit__(self, owner=None, int fd=-1, uint64_t start=0, bytes expected=None):
+        self.owner, self.fd, self.start, self.expected = owner, fd, start, expected
 
     cdef bint is_written(self):
         return self.c.memory == NULL and self.c.fd >= 0
@@ -53,9 +53,9 @@ cdef class PartSink(Memory):
         return self.c.offset if self.is_written() else self.start
 
     cdef object want(self):
-        if not self.is_wanted and self.fd < 0 and self.want_part is not None:
+        if not self.is_wanted and self.fd < 0 and self.owner is not None:
             self.is_wanted = True
-            self.want_part(self)
+            self.owner.want_part(self)
 
     cdef object opened(self, int fd, uint64_t start):
         """There is a part now: the body goes there as soon as it does not fit into memory (the exchange's resume)."""
@@ -109,9 +109,9 @@ cdef class PartSink(Memory):
 
 
 cdef class PieceSink(Memory):
-    def __cinit__(self, decoder=None, pacer=None, want_part=None, int fd=-1, uint64_t offset=0, bytes expected=None,
+    def __cinit__(self, decoder=None, pacer=None, owner=None, int fd=-1, uint64_t offset=0, bytes expected=None,
                   uint64_t in_memory_cap=IN_MEMORY_CAP):
-        self.decoder, self.pacer, self.want_part, self.fd, self.offset = decoder, pacer, want_part, fd, offset
+        self.decoder, self.pacer, self.owner, self.fd, self.offset = decoder, pacer, owner, fd, offset
         self.expected, self.kept, self.in_memory_cap = expected, [], in_memory_cap
         self.is_read = True
         if pacer is not None:
@@ -162,7 +162,7 @@ cdef class PieceSink(Memory):
             self.kept.append(piece)
             self.n_kept += len(piece)
             if 0 < self.in_memory_cap < self.n_kept:
-                self.want_part(self)
+                self.owner.want_part(self)
                 return
         self.pending = None
 

@@ -76,9 +76,10 @@ cdef class Transfer(Observer):
     cdef list followers                 # transfers whose requests went out behind this one's
     cdef Sink sink
     cdef bytes block                    # the latest final head
+    cdef bint has_digest                # there may be a digest in it
     # -- its file
     cdef readonly object path           # str; None: not known, or none
-    cdef bytes part                     # its part's name; None: none is thought of
+    cdef bytes final, part              # its names as the system has them, when it is whole and before; None: as path
     cdef int fd                         # of the part, open for writing; -1
     cdef bint is_opening                # the file thread opens or empties the part ...
     cdef object wanting                 # ... and this sink waits for it; None: none does any more

@@ -8,7 +8,9 @@
 It is the observer of its exchanges. What the head says is decided in `sink_for`, where nothing but the sink may be chosen; what
 follows from it is done in `head_received`.
 """
-from libc.stdint cimport int64_t, uint64_t
+from cpython.bytes cimport PyBytes_AS_STRING
+from libc.stdint cimport uint64_t
+from posix.unistd cimport F_OK, access as c_access
 
 from qhttp._core cimport Fifo, Loop, QH_FRAMING_LENGTH, QH_FRAMING_NONE, Sink
 from qhttp._signal cimport Signal
@@ -23,6 +25,7 @@ from os import access, close as close_descriptor, fsdecode, fsencode, stat, unli
 
 from qhttp._core import describe_head
 from qhttp.bulk.files import file_error
+from qhttp.bulk.naming import path_for
 from qhttp.bulk.resume import Join, Version, empty_part, end_of, open_part
 from qhttp.protocol.request import IDEMPOTENT
 from qhttp.errors import (
@@ -38,8 +41,10 @@ REDIRECTS = (301, 302, 303, 307, 308)
 cdef Sink NOWHERE = Sink()
 
 
-cdef bint has_field(bytes lower, bytes name):
-    return (b"\r\n" + name + b":") in lower
+# As they stand in a head that was made lower case.
+cdef bytes CONTENT_ENCODING = b"\r\ncontent-encoding:"
+cdef bytes LOCATION = b"\r\nlocation:"
+cdef bytes DIGEST = b"digest:"          # of Repr-Digest, Content-Digest and Digest
 
 
 cdef class Runner(Task):
@@ -89,13 +94,12 @@ cdef class Transfer(Observer):
                 self.end_with(None)
             return not settings.dry_run
         if self.path is None:
-            from qhttp.bulk.naming import path_for
             self.set_path(path_for(settings, self.given, self.target))
         if self.runner.session is not None and self.is_done():
             self.was_skipped = True
             self.end_with(None)
             return False
-        if settings.existing != "overwrite" and access(self.path, 0):
+        if settings.existing != "overwrite" and c_access(PyBytes_AS_STRING(self.final), F_OK) == 0:
             self.meet_existing(settings)
             return False
         if settings.dry_run:
@@ -123,7 +127,8 @@ cdef class Transfer(Observer):
         if path in self.runner.in_flight:
             raise FileError(f"{path} is the name of another URL's file, too: give one of them a name of its own")
         self.runner.in_flight[path] = self
-        self.path, self.part = path, fsencode(path) + b".part"
+        self.path, self.final = path, path.encode() if path.isascii() else fsencode(path)
+        self.part = self.final + b".part"
 
     def is_done(self):
         done = self.runner.session.lookup(self.path)
@@ -163,7 +168,7 @@ cdef class Transfer(Observer):
         session = self.runner.files.session
         self.version = Version(kept.etag, kept.last_modified, kept.total)
         if kept.segments is not None:
-            self.part, self.left = fsencode(self.path) + b".parts", kept.segments
+            self.part, self.left = self.final + b".parts", kept.segments
         part, path = self.part, self.path
         self.runner.files.call(lambda: open_part(part, path, session, kept), self.kept_opened)
 
@@ -410,12 +415,14 @@ cdef class Transfer(Observer):
     cdef Sink sink_for(self, int status):
         cdef Exchange exchange = self.exchange
         cdef uint64_t announced = exchange.n_announced if exchange.framing == QH_FRAMING_LENGTH else 0
+        cdef bytes lower = exchange.block.lower()
+        self.has_digest = DIGEST in lower
         self.block, self.status = exchange.block, status
         self.verdict = self.location = None
         self.n_total, self.n_done, self.n_told, self.n_resumed = announced, 0, 0, 0
         self.sink = None
         try:
-            self.sink = self.choose_sink(status, exchange.block.lower(), announced, exchange.framing == QH_FRAMING_NONE)
+            self.sink = self.choose_sink(status, lower, announced, exchange.framing == QH_FRAMING_NONE)
         except (QHttpError, ValueError) as error:
             self.verdict = error if isinstance(error, QHttpError) else FileError(str(error))
         except OSError as error:
@@ -427,7 +434,7 @@ cdef class Transfer(Observer):
     cdef Sink choose_sink(self, int status, bytes lower, uint64_t announced, bint is_empty):
         """Where the body goes; None: nowhere. Raises the error that the answer is."""
         settings = self.runner.settings
-        if status in REDIRECTS and has_field(lower, b"location"):
+        if status in REDIRECTS and LOCATION in lower:
             self.location = [value for name, value in self.headers if name.lower() == "location"]
             return None
         if status == 206 and self.probes:
@@ -452,7 +459,7 @@ cdef class Transfer(Observer):
             raise TooLarge(f"the server announces {announced} bytes, more than the {settings.max_size} that are allowed")
         if self.path is None and settings.into == "file":
             self.name_by_answer()
-        codings = self.codings(lower) if not is_empty else None
+        codings = self.codings() if CONTENT_ENCODING in lower and not is_empty and settings.decode else None
         if codings:
             self.n_total = 0
         elif self.given is not None:
@@ -461,7 +468,7 @@ cdef class Transfer(Observer):
             return self.piece_sink(codings, None)
         if settings.into == "bytes":
             return Memory()
-        sink = PartSink(self.want_part)
+        sink = PartSink(self)
         if announced > <uint64_t>IN_MEMORY:
             (<PartSink>sink).want()
         return sink
@@ -471,7 +478,7 @@ cdef class Transfer(Observer):
         settings = self.runner.settings
         if self.asked is None:
             raise ResumeError("the server sends a part of the file, though all of it was asked for")
-        if has_field(lower, b"content-encoding"):
+        if CONTENT_ENCODING in lower:
             raise ResumeError("the part cannot be continued: the server codes what it sends")
         self.asked.judge(206, self.headers, announced or None)
         self.n_resumed, self.is_joined = self.part_len, True
@@ -487,7 +494,7 @@ cdef class Transfer(Observer):
         cdef uint64_t first_len = self.runner.settings.min_split_size
         found = parse_content_range(self.header("content-range", ""))
         if (found.start != 0 or found.total is None or found.end != min(first_len, <uint64_t>found.total) - 1
-                or announced != <uint64_t>found.end + 1 or has_field(lower, b"content-encoding")):
+                or announced != <uint64_t>found.end + 1 or CONTENT_ENCODING in lower):
             raise ResumeError("the server sends something else than the beginning of the file that was asked for")
         if self.runner.settings.max_size and found.total > self.runner.settings.max_size:
             raise TooLarge(f"the file has {found.total} bytes, more than the {self.runner.settings.max_size} that are allowed")
@@ -495,10 +502,10 @@ cdef class Transfer(Observer):
         if self.given is not None:
             self.compare_size(found.total, True)
         if <uint64_t>found.total > first_len:
-            self.part = fsencode(self.path) + b".parts"
+            self.part = self.final + b".parts"
             self.version = Version.of(self.headers, found.total)
             self.pieces = Split(self, found.total, None, first_len)
-        sink = PartSink(self.want_part)
+        sink = PartSink(self)
         if self.pieces is not None:
             (<PartSink>sink).want()
         return sink
@@ -542,7 +549,7 @@ cdef class Transfer(Observer):
         self.part_len = 0
         if self.part.endswith(b".parts"):
             self.close_part(False)
-            self.part = fsencode(self.path) + b".part"
+            self.part = self.final + b".part"
 
     def piece_sink(self, codings, join):
         from qhttp.bulk.coding import Decoder
@@ -551,19 +558,16 @@ cdef class Transfer(Observer):
         pacer = self.runner.pacer_for(self)
         if join is not None:
             return PieceSink(decoder, pacer, None, self.fd, join.start, join.expected)
-        return PieceSink(decoder, pacer, self.want_part, -1, 0, None, IN_MEMORY if settings.into == "file" else 0)
+        return PieceSink(decoder, pacer, self, -1, 0, None, IN_MEMORY if settings.into == "file" else 0)
 
-    def codings(self, lower):
-        """The content codings to undo, innermost last; None: there are none."""
+    def codings(self):
+        """The content codings to undo, innermost last; [] for none."""
         from qhttp.bulk.coding import parse_codings
-        if not self.runner.settings.decode or not has_field(lower, b"content-encoding"):
-            return None
         values = [value for name, value in self.headers if name.lower() == "content-encoding"]
         return parse_codings(values, self.runner.settings.max_codings)
 
     def name_by_answer(self):
         """The name of the file stands in the answer, or is that of the URL after all."""
-        from qhttp.bulk.naming import path_for
         values = [value for name, value in self.headers if name.lower() == "content-disposition"]
         path = path_for(self.runner.settings, self.given, self.target, values[0] if values else None)
         self.set_path(path)
@@ -746,9 +750,7 @@ cdef class Transfer(Observer):
         """What has to be compared before the file may have its name, or None."""
         settings = self.runner.settings
         given = self.given.get("checksum") if self.given is not None else None
-        lower = self.block.lower() if self.block is not None else b""
-        if given is None and not settings.hashes and not (settings.server_digest and b"digest:" in lower) and (
-                not settings.content_md5):
+        if given is None and not settings.hashes and not (settings.server_digest and self.has_digest) and not settings.content_md5:
             return None
         from qhttp.bulk.verify import Check
         kinds = ["representation"] if self.is_joined else ["content"] if self.status == 206 else ["representation", "content"]
@@ -773,7 +775,7 @@ cdef class Transfer(Observer):
             fd, self.fd = self.fd, -1
         elif self.fd >= 0:
             self.close_part(False)      # of an earlier try: the body is small now
-        runner.files.place(Placing(self, self.part, fsencode(self.path), body, fd, self.size, settings.fsync,
+        runner.files.place(Placing(self, self.part, self.final, body, fd, self.size, settings.fsync,
                                    settings.existing == "overwrite", check, record))
 
     def placed(self, Placing placing):
@@ -789,7 +791,7 @@ cdef class Transfer(Observer):
             self.runner.files.call(lambda: leave_part(-1, part, path, session, keep), forget)
         self.part_len = 0
         self.no_mirrors = self.no_mirrors or isinstance(placing.error, ChecksumMismatch)
-        self.part = fsencode(self.path) + b".part"
+        self.part = self.final + b".part"
         self.try_again(placing.error)
 
     def check_content(self):
