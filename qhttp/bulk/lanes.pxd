@@ -2,7 +2,8 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from qhttp._core cimport Fifo, Timer
-from qhttp.bulk.transfer cimport Host, Runner, Transfer
+from qhttp.bulk.outcome cimport Host, Runner
+from qhttp.bulk.transfer cimport Transfer
 
 
 cdef class Lanes(Runner):

@@ -1,7 +1,8 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from qhttp.bulk.transfer import Runner, Transfer
+from qhttp.bulk.outcome import Runner
+from qhttp.bulk.transfer import Transfer
 
 class Lanes(Runner):
     def __init__(self, settings: Any) -> None: ...

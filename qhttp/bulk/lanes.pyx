@@ -10,7 +10,8 @@ from qhttp._connection cimport Connection
 from qhttp._core cimport Fifo, Task, Timer, current_loop
 from qhttp._signal cimport Signal
 from qhttp.bulk.files cimport FileThread
-from qhttp.bulk.transfer cimport ENDED, PLACING, RUNNING, WAITING, Host, Runner, Transfer
+from qhttp.bulk.outcome cimport ENDED, RUNNING, WAITING, Host, Outcome, Runner
+from qhttp.bulk.transfer cimport Transfer
 from qhttp.engine.exchange cimport Exchange
 from qhttp.engine.pool cimport Pool
 from qhttp.engine.time_limits cimport Options
@@ -374,9 +375,9 @@ cdef class Lanes(Runner):
             self.watch = self.loop.call_at(self.loop.now() + self.tick_ns, self.look)
         transfer.start()
 
-    cdef object lane_free(self, Transfer transfer):
+    cdef object lane_free(self, Outcome outcome):
+        cdef Transfer transfer = <Transfer>outcome
         cdef Host host = transfer.host
-        cdef Transfer follower
         if transfer not in self.busy:
             return
         self.busy.discard(transfer)
@@ -388,7 +389,7 @@ cdef class Lanes(Runner):
             self.list_host(host)
         self.loop.schedule(self)
 
-    cdef object wait_again(self, Transfer transfer, uint64_t delay_ns):
+    cdef object wait_again(self, Outcome transfer, uint64_t delay_ns):
         """Queues it once more, now or later."""
         self.delayed[transfer] = None
         if delay_ns:                    # not kept by the loop: it is we who are pending
@@ -407,7 +408,7 @@ cdef class Lanes(Runner):
         self.list_host(transfer.host)
         self.loop.schedule(self)
 
-    cdef object ended(self, Transfer transfer):
+    cdef object ended(self, Outcome transfer):
         """It is in its place, or never will be."""
         if transfer.was_skipped and transfer.error is None:
             self.n_skipped += 1

@@ -1,7 +1,8 @@
 """One large file over several connections."""
 from libc.stdint cimport uint64_t
 
-from qhttp.bulk.transfer cimport Host, Transfer
+from qhttp.bulk.outcome cimport Host
+from qhttp.bulk.transfer cimport Transfer
 
 
 cdef class Source:

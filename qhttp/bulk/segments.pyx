@@ -11,7 +11,8 @@ from libc.stdint cimport uint64_t
 
 from qhttp._core cimport Sink
 from qhttp.bulk.body_sinks cimport RangeSink
-from qhttp.bulk.transfer cimport ENDED, RUNNING, Host, Transfer
+from qhttp.bulk.outcome cimport ENDED, RUNNING, Outcome
+from qhttp.bulk.transfer cimport Transfer
 
 from qhttp.bulk.byteranges import parse_content_range
 from qhttp.bulk.resume import Version
@@ -42,7 +43,7 @@ cdef class Piece(Transfer):
             fields.append(("If-Range", version.if_range))
         return fields
 
-    cdef Transfer told(self):
+    cdef Outcome told(self):
         return self.whole.transfer
 
     cdef Sink choose_sink(self, int status, bytes lower, uint64_t announced, bint is_empty):

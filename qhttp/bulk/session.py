@@ -91,7 +91,7 @@ class Session:
     def __init__(self, path: str | os.PathLike, *, sync: bool = False):
         self.path = os.path.abspath(os.fsdecode(path))
         self._reader = self._writer = None
-        self._n_rows = 0                                    # that `fresh` has had: no number is given twice
+        self._n_rows = 0                                    # the last number in `fresh`: none is given twice in a run
         self._batch: dict[int, tuple] | None = None         # the last of them, until the next transaction
         self._is_through = False                            # its renames have been tried
         self._misplaced: set[str] = set()                   # paths of those that failed
@@ -182,9 +182,8 @@ class Session:
         """Rows of a batch that nobody said was through stay if their files have got their names; then all are merged."""
         [[self._n_rows]] = self._query("SELECT value FROM meta WHERE key = 'n_complete'")
         if self._has("fresh"):
-            rows = self._query("SELECT n, path, url, size, ino FROM fresh WHERE n > ? ORDER BY n", self._n_rows)
+            rows = self._query("SELECT n, path, url, size, ino FROM fresh WHERE n > ?", self._n_rows)
             self._batch = {n: (_restored(path), _restored(url), size, _unsigned(ino)) for n, path, url, size, ino in rows}
-            self._n_rows += len(rows)
             self._look_up_batch()
             self._commit(self._merge)
 

@@ -92,7 +92,10 @@ class Settings:
         self.session = None if self.session is None else fsdecode(self.session)
         pairs = self.headers.items() if isinstance(self.headers, dict) else self.headers
         self.headers = tuple((str(name), str(value)) for name, value in pairs)
-        self.hashes = tuple(map(algorithm_name, (self.hashes,) if isinstance(self.hashes, str) else self.hashes))
+        names = (self.hashes,) if isinstance(self.hashes, str) else self.hashes
+        if not isinstance(names, (tuple, list)) or not all(isinstance(name, str) for name in names):
+            raise TypeError("hashes must be names of algorithms, such as sha256")
+        self.hashes = tuple(map(algorithm_name, names))
 
     def _check_numbers(self) -> None:
         for name, most in COUNTS.items():

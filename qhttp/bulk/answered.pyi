@@ -1,0 +1,3 @@
+from qhttp.bulk.filed import Filed
+
+class Answered(Filed): ...

@@ -1,0 +1,3 @@
+from qhttp.bulk.outcome import Outcome
+
+class Filed(Outcome): ...

@@ -1,0 +1,264 @@
+"""The file of a transfer and its part: what it is called, whether it is there already, how much of it can be trusted.
+
+The loop's thread writes into a part (by C), and reads its end; to open, to empty and to remove it is the file thread's, which does so
+in the order in which it was asked. So nothing is ever written into a part before it was emptied of another version, and nothing is
+removed that a later try has made.
+"""
+from cpython.bytes cimport PyBytes_AS_STRING
+from libc.stdint cimport uint64_t
+from posix.unistd cimport F_OK, access as c_access
+
+from qhttp._core cimport Sink
+from qhttp.bulk.body_sinks cimport PartSink, PieceSink
+from qhttp.bulk.outcome cimport ENDED, PLACING, RUNNING, WAITING, Outcome
+
+from os import close as close_descriptor, fsencode, stat, unlink
+
+from qhttp.bulk.files import file_error
+from qhttp.bulk.naming import path_for
+from qhttp.bulk.resume import Join, Version, empty_part, end_of, open_part
+from qhttp.errors import FileError, ResumeError, TimeoutError, Truncated, UnexpectedClose
+
+
+cdef class Filed(Outcome):
+    def __cinit__(self):
+        self.fd = -1
+
+    cdef object prepare(self):
+        """Where the file goes, and whether it has to be fetched at all. False: it has ended, or waits for the file thread."""
+        settings = self.runner.settings
+        if settings.into != "file" or settings.method == "HEAD" or settings.content_disposition and not self.has_name():
+            if settings.dry_run:
+                self.end_with(None)
+            return not settings.dry_run
+        if self.path is None:
+            self.set_path(path_for(settings, self.given, self.target))
+        if self.runner.session is not None and self.is_done():
+            self.was_skipped = True
+            self.end_with(None)
+            return False
+        if c_access(PyBytes_AS_STRING(self.final), F_OK) == 0:
+            if settings.existing != "overwrite":
+                self.meet_existing(settings)
+                return False
+            if stat(self.final).st_ctime_ns >= self.runner.started_wall_ns:
+                raise FileError(f"{self.path} was made by this run, for another URL: give one of them a name of its own")
+        if settings.dry_run:
+            self.end_with(None)
+            return False
+        if self.runner.session is not None and settings.resume:
+            kept = self.runner.session.part(self.path)
+            self.kept = kept if kept is not None and kept.url == self.url else None
+        return True
+
+    def has_name(self):
+        return self.runner.settings.name is not None or (self.given is not None and self.given.get("out") is not None)
+
+    def set_path(self, path):
+        """Takes the path for itself; no other transfer may have it meanwhile."""
+        if path in self.runner.in_flight:
+            raise FileError(f"{path} is the name of another URL's file, too: give one of them a name of its own")
+        self.runner.in_flight[path] = self
+        self.path, self.final = path, path.encode() if path.isascii() else fsencode(path)
+        self.part = self.final + b".part"
+
+    def is_done(self):
+        done = self.runner.session.lookup(self.path)
+        if done is None or done.url != self.url:
+            return False
+        try:
+            about = stat(self.path)
+        except OSError:
+            return False
+        self.size = done.size
+        return about.st_size == done.size
+
+    def meet_existing(self, settings):
+        if settings.existing == "skip":
+            self.was_skipped = True
+            self.check_existing()
+        else:
+            from os.path import isdir
+            self.end_with(file_error(self.path, 21 if isdir(self.path) else 17))        # EISDIR, EEXIST
+
+    def check_existing(self):
+        """A file that is taken as done has to be what the row says."""
+        from qhttp.bulk.verify import check_existing
+        self.state = PLACING
+        self.runner.lane_free(self)
+        self.runner.files.call(lambda: check_existing(self.path, self.given), self.existing_checked)
+
+    def existing_checked(self, size, error):
+        if self.state == PLACING:
+            self.size = size if error is None else -1
+            self.was_skipped = error is None
+            self.end_with(file_error(self.path, error.errno or 0) if isinstance(error, OSError) else error)
+
+    # -- its part
+    def open_kept(self, kept):
+        """The session knows of a part: looks whether it is still there."""
+        session = self.runner.files.session
+        self.version = Version(kept.etag, kept.last_modified, kept.total)
+        if kept.segments is not None:
+            self.part, self.left = self.final + b".parts", kept.segments
+        part, path = self.part, self.path
+        self.runner.files.call(lambda: open_part(part, path, session, kept), self.kept_opened)
+
+    def kept_opened(self, result, error):
+        if error is None:
+            self.fd, self.part_len = result[0], result[1]
+        if self.state != RUNNING:       # stopped meanwhile
+            self.close_part(True)
+            return
+        if error is not None:
+            self.fail_with(file_error(self.part, error.errno or 0) if isinstance(error, OSError) else error)
+            return
+        if self.part_len == 0:
+            self.left = None            # it is not there any more
+            self.forget_pieces()
+        elif self.left is not None:
+            self.begin_pieces()
+            return
+        elif self.version.is_known:
+            self.asked = Join(self.part_len, result[2], self.version)
+        self.send()
+
+    def want_part(self, sink):
+        """The body that goes into that sink needs a part, from its first byte on. What the file thread does for an earlier try will
+        do for this one: nothing is written before it has answered."""
+        self.wanting = sink
+        if self.is_opening:
+            return
+        session = self.runner.files.session
+        part, path, fd = self.part, self.path, self.fd
+        self.is_opening = True
+        if fd < 0:
+            self.runner.files.call(lambda: open_part(part, path, session, None), self.part_opened)
+        else:                           # what is in it is of another version
+            self.part_len = 0
+            self.runner.files.call(lambda: empty_part(fd, path, session), self.part_emptied)
+
+    def part_opened(self, result, error):
+        self.is_opening = False
+        if error is None:
+            self.fd, self.part_len = result[0], 0
+        self.part_emptied(result, error)
+
+    def part_emptied(self, result, error):
+        self.is_opening = False
+        wanting, self.wanting = self.wanting, None
+        if self.state == RUNNING and wanting is not None and wanting is self.sink:
+            if error is None:
+                self.go_on_in_part()
+            else:
+                self.break_off()
+                self.fail_with(file_error(self.part, error.errno or 0) if isinstance(error, OSError) else error)
+        elif self.state == ENDED or (self.state == WAITING and not self.is_prepared):
+            self.close_part(False)      # nobody needs it any more
+
+    def go_on_in_part(self):
+        """The part is there, and empty."""
+        if isinstance(self.sink, PieceSink):
+            (<PieceSink>self.sink).opened(self.fd, 0)
+        else:
+            (<PartSink>self.sink).opened(self.fd, 0)
+        if self.pieces is not None:
+            self.pieces.begin()
+        else:
+            self.note_part()
+        if self.exchange is not None:
+            self.exchange.resume()
+        else:                           # all of it has come meanwhile
+            self.complete()
+
+    def is_decoding(self):
+        """Whether what is written is not what comes: such a part cannot be continued."""
+        return isinstance(self.sink, PieceSink) and (<PieceSink>self.sink).decoder is not None
+
+    def note_part(self):
+        """Remembers of which version the part is, for another run."""
+        if self.runner.files.session is None or not self.runner.settings.resume or self.is_decoding():
+            return
+        version = self.version = Version.of(self.headers, self.n_total or None)
+        if version.is_known:
+            url, path, fd, session = self.url, self.path, self.fd, self.runner.files.session
+            self.runner.files.call(lambda: session.put_part_of(path, url, fd, version), forget)
+
+    cdef object close_part(self, bint keep):
+        """Nothing more is written into it; it stays if another run can go on with it."""
+        cdef int fd = self.fd
+        part, path, session = self.part, self.path, self.runner.files.session
+        self.fd = -1
+        if fd >= 0:
+            self.runner.files.call(lambda: leave_part(fd, part, path, session, keep), forget)
+
+    def continue_part(self):
+        """Another try: goes on behind what the last one has received, where that can be trusted."""
+        self.asked = None
+        if self.runner.settings.resume and not self.no_part and self.version is not None and self.version.is_known:
+            self.asked = Join(self.part_len, end_of(self.fd, self.part_len), self.version)
+
+    def forget_pieces(self):
+        """What is there of a file in pieces is of no use."""
+        self.part_len = 0
+        if self.part.endswith(b".parts"):
+            self.close_part(False)
+            self.part = self.final + b".part"
+
+    # -- how much of it can be trusted
+    def failure_of_sink(self):
+        failure = None
+        if isinstance(self.sink, PartSink):
+            failure = (<PartSink>self.sink).failure
+        elif isinstance(self.sink, PieceSink):
+            failure = (<PieceSink>self.sink).failure
+        return file_error(self.part, failure.errno or 0) if isinstance(failure, OSError) else failure
+
+    def measure_part(self, error):
+        """How much of what the part holds can be trusted."""
+        cdef Sink sink = self.sink
+        if self.fd < 0:
+            return
+        is_cut = isinstance(error, (Truncated, UnexpectedClose, TimeoutError))
+        if is_cut and isinstance(sink, PartSink) and (<PartSink>sink).is_worth_writing():
+            (<PartSink>sink).begin_part()
+        if isinstance(sink, PartSink) and (<PartSink>sink).is_written():
+            if is_cut and not sink.c.error:
+                if self.asked is None:
+                    self.version = Version.of(self.headers, self.n_total or None)
+                self.part_len = (<PartSink>sink).end()
+            elif isinstance(error, FileError):
+                self.part_len = (<PartSink>sink).end()
+            else:
+                self.part_len = 0
+        elif isinstance(sink, PieceSink):
+            self.part_len = (<PieceSink>sink).offset if is_cut and (<PieceSink>sink).decoder is None else 0
+            if self.asked is None and self.block is not None:
+                self.version = Version.of(self.headers, self.n_total or None)
+        elif isinstance(sink, PartSink) and self.asked is None:
+            self.part_len = 0           # nothing of this answer is in it
+        if isinstance(error, ResumeError):
+            self.part_len, self.no_part = 0, True
+
+    def can_be_continued(self):
+        """Whether another run will know what the part is."""
+        if self.runner.files.session is None or not self.runner.settings.resume or self.version is None:
+            return False
+        return self.version.if_range is not None if self.left is not None else self.part_len > 0 and self.version.is_known
+
+
+def forget(result, error):
+    """Nobody waits for that."""
+
+
+def leave_part(fd, part, path, session, keep):
+    """Closes a part, and removes it with all that is known of it unless it is to be kept."""
+    if fd >= 0:
+        close_descriptor(fd)
+    if not keep:
+        if session is not None:
+            session.drop_part(path)
+        try:
+            unlink(part)
+        except OSError:
+            pass
