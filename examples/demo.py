@@ -129,8 +129,8 @@ def run_interrupted(port: int, lanes: int, sources: Sequence[Source], folder: Pa
             time.sleep(0.005)
         process.send_signal(signal.SIGINT)
     n_done = n_files(tree)
-    print(f"  (Ctrl-C: {n_done} of {len(sources) - 1} files are there; exit status {process.returncode})\n$ qhttp -i both.jsonl -d folder",
-          flush=True)
+    print(f"  (Ctrl-C: {n_done} of {len(sources) - 1} files are there; exit status {process.returncode})")
+    print("$ qhttp -i both.jsonl -d folder", flush=True)
     status = subprocess.run(command, check=False).returncode
     print(f"  (exit status {status})", flush=True)
     if status != 0:
@@ -147,7 +147,8 @@ def command_for(name: str, port: int, lanes: int, sources: Sequence[Source], fol
     rows = folder / f"{name}.jsonl"
     with open(rows, "w") as file:
         for item, _ in sources:
-            print(json.dumps({"url": f"http://127.0.0.1:{port}{item.url_path}", "out": item.target, "size": item.n_bytes}), file=file)
+            row = {"url": f"http://127.0.0.1:{port}{item.url_path}", "out": item.target, "size": item.n_bytes}
+            print(json.dumps(row), file=file)
     return [sys.executable, "-m", "qhttp", "-i", str(rows), "-d", str(folder), "-j", str(lanes), "--per-host", str(lanes)]
 
 

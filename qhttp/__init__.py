@@ -12,14 +12,15 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "QHttp": "http", "QHttpHeader": "headers", "QHttpRequestHeader": "headers", "QHttpResponseHeader": "headers",
-    "QByteArray": "byte_array", "QObject": "objects", "SIGNAL": "objects", "SLOT": "objects", "QAuthenticator": "authenticator",
-    "QNetworkProxy": "network_proxy", "QSslError": "ssl_error", "QSslCertificate": "ssl_error",
-    "Downloader": "bulk.downloader", "iter_download": "bulk.downloader", "download_shard": "bulk.shard", "Client": "bulk.client",
-    "Limits": "_core", "loop": "_core", "QHttpError": "errors", "ConnectError": "errors", "HostNotFound": "errors",
-    "NetworkError": "errors", "CertificateError": "errors", "TimeoutError": "errors", "ProtocolError": "errors", "UnexpectedClose": "errors",
-    "BodyError": "errors", "Truncated": "errors", "ChecksumMismatch": "errors", "DecodeError": "errors", "TooLarge": "errors",
-    "ResumeError": "errors", "DeviceError": "errors", "FileError": "errors", "HTTPStatusError": "errors", "RedirectError": "errors",
-    "ManifestError": "errors", "RequestError": "errors",
+    "QByteArray": "byte_array", "QObject": "objects", "SIGNAL": "objects", "SLOT": "objects",
+    "QAuthenticator": "authenticator", "QNetworkProxy": "network_proxy", "QSslError": "ssl_error",
+    "QSslCertificate": "ssl_error", "Downloader": "bulk.downloader", "iter_download": "bulk.downloader",
+    "download_shard": "bulk.shard", "Client": "bulk.client", "Limits": "_core", "loop": "_core", "QHttpError": "errors",
+    "ConnectError": "errors", "HostNotFound": "errors", "NetworkError": "errors", "CertificateError": "errors",
+    "TimeoutError": "errors", "ProtocolError": "errors", "UnexpectedClose": "errors", "BodyError": "errors",
+    "Truncated": "errors", "ChecksumMismatch": "errors", "DecodeError": "errors", "TooLarge": "errors",
+    "ResumeError": "errors", "DeviceError": "errors", "FileError": "errors", "HTTPStatusError": "errors",
+    "RedirectError": "errors", "ManifestError": "errors", "RequestError": "errors",
 }
 __all__ = [*_HOMES, "run"]
 

@@ -13,8 +13,8 @@ from qhttp.errors import ConnectError as ConnectError
 from qhttp.errors import DecodeError as DecodeError
 from qhttp.errors import DeviceError as DeviceError
 from qhttp.errors import FileError as FileError
-from qhttp.errors import HTTPStatusError as HTTPStatusError
 from qhttp.errors import HostNotFound as HostNotFound
+from qhttp.errors import HTTPStatusError as HTTPStatusError
 from qhttp.errors import ManifestError as ManifestError
 from qhttp.errors import NetworkError as NetworkError
 from qhttp.errors import ProtocolError as ProtocolError

@@ -28,7 +28,8 @@ class NetworkError(QHttpError):
 
 
 class CertificateError(NetworkError):
-    """The server could not prove who it is. Trying again will not help: check its name, its certificate, and which are trusted."""
+    """The server could not prove who it is. Trying again will not help: check its name, its certificate, and which are
+    trusted."""
 
     is_final = True
 
@@ -63,7 +64,8 @@ class Truncated(BodyError):
 
 
 class ChecksumMismatch(BodyError):
-    """What was received is not what the checksum was made from. Fetch it again; if it stays, the file or the checksum is wrong."""
+    """What was received is not what the checksum was made from. Fetch it again; if it stays, the file or the checksum is
+    wrong."""
 
 
 class DecodeError(BodyError):
@@ -71,7 +73,8 @@ class DecodeError(BodyError):
 
 
 class TooLarge(BodyError):
-    """The body is larger than the limit that was set, or grows beyond reason when it is decoded. Raise the limit if that is meant."""
+    """The body is larger than the limit that was set, or grows beyond reason when it is decoded. Raise the limit if that is
+    meant."""
 
 
 class ResumeError(BodyError):
@@ -83,7 +86,8 @@ class DeviceError(QHttpError):
 
 
 class FileError(DeviceError):
-    """A file could not be made, written or put in its place; the text names it. What was received stays in the part, if there is one."""
+    """A file could not be made, written or put in its place; the text names it. What was received stays in the part, if there
+    is one."""
 
 
 class HTTPStatusError(QHttpError):

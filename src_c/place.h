@@ -1,8 +1,8 @@
 /* place.h: a file made whole and put in its place: written as a part, synced, renamed, closed. One struct, two steps, so
  * that whoever keeps a record of what is done can write it in between.
  *
- * A part is locked (flock) from its opening until it has its final name: two programs that fetch the same file cannot write into
- * one part. Whoever opens a part has to look, once it is locked, whether it is still the file under that name. */
+ * A part is locked (flock) from its opening until it has its final name: two programs that fetch the same file cannot write
+ * into one part. Whoever opens a part has to look, once it is locked, whether it is still the file under that name. */
 #ifndef QH_PLACE_H
 #define QH_PLACE_H
 
@@ -26,7 +26,8 @@ typedef struct qh_place {
  * Returns the descriptor, or -1 with errno: EWOULDBLOCK is another program's lock, EEXIST something that is no file. */
 int qh_part_open(const char *part);
 
-/* Writes `data` into the part, or takes the part behind `fd` as it is; syncs, compares the size, notes the inode. Leaves it open and locked; after an
+/* Writes `data` into the part, or takes the part behind `fd` as it is; syncs, compares the size, notes the inode. Leaves it
+ * open and locked; after an
  * error it is closed, and removed if `data` was to go there. Returns 0, or -1 with `error` set. */
 int qh_place_write(qh_place *place);
 

@@ -1,7 +1,7 @@
 """What an answer is, and what follows from it: the file, a part of it, its beginning, a redirect, an error.
 
-It is decided when the head is there and before a byte of the body moves. Whatever an answer is not sure to be becomes its `verdict`,
-and its body goes nowhere.
+It is decided when the head is there and before a byte of the body moves. Whatever an answer is not sure to be becomes its
+`verdict`, and its body goes nowhere.
 """
 from libc.stdint cimport uint64_t
 

@@ -22,9 +22,10 @@ MAX_RANGES = 1000       # of one request
 class Client:
     """Keeps connections, cookies and credentials from one call to the next. settings: those of Downloader.
 
-    Its calls turn this thread's loop until the answer is there. They return a Transfer: `status`, `headers`, `content` (bytes), `url_effective`.
-    Any final status is an answer, but for 401 and 407, which are AuthenticationRequired and ProxyAuthenticationRequired. These and all that is
-    no answer is raised as a QHttpError, wrong arguments as ValueError or TypeError.
+    Its calls turn this thread's loop until the answer is there. They return a Transfer: `status`, `headers`, `content`
+    (bytes), `url_effective`. Any final status is an answer, but for 401 and 407, which are AuthenticationRequired and
+    ProxyAuthenticationRequired. These and all that is no answer is raised as a QHttpError, wrong arguments as ValueError or
+    TypeError.
     """
 
     def __init__(self, **settings: Any):
@@ -50,7 +51,8 @@ class Client:
     def get_ranges(self, url: str, ranges: Iterable[tuple[int, int]], headers: Iterable[tuple[str, str]] = ()) -> list[bytes]:
         """Pieces of a file by one request (RFC 9110 section 14): [(start, end), ...], ends excluded, in the order asked for.
 
-        Works with servers that send one part, several, or the whole. BodyError: the file is shorter; HTTPStatusError: there is none.
+        Works with servers that send one part, several, or the whole. BodyError: the file is shorter; HTTPStatusError: there
+        is none.
         """
         from qhttp.bulk.byteranges import ranges_value
         wanted = [(int(start), int(end)) for start, end in ranges]

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 class Downloader(Lanes):
     """Fetches rows into files, or into memory, `jobs` at a time.
 
-    urls: an iterable of rows, taken lazily: URLs (str), or dicts with `url` and where wanted `out`, `dir` (names below the folder),
-    `checksum` ("sha256:..." or a list), `size` (bytes), `headers` ([name, value] pairs), `mirrors` (URLs). settings: see
-    qhttp.bulk.settings.DEFAULTS. Raises TypeError and ValueError for settings; FileError for a session that cannot be used.
+    urls: an iterable of rows, taken lazily: URLs (str), or dicts with `url` and where wanted `out`, `dir` (names below the
+    folder), `checksum` ("sha256:..." or a list), `size` (bytes), `headers` ([name, value] pairs), `mirrors` (URLs). settings:
+    see qhttp.bulk.settings.DEFAULTS. Raises TypeError and ValueError for settings; FileError for a session that cannot be
+    used.
 
     Signals: started(transfer); progress(transfer, n_done, n_total); retrying(transfer, delay_s, error); finished(transfer),
     failed(transfer): the end of one; done(had_errors): of all. Transfers are `Transfer` objects.
@@ -70,7 +71,8 @@ class Downloader(Lanes):
 
     # -- what is to be fetched
     def feed(self, urls: Iterable[str | dict]) -> None:
-        """Takes rows from one more iterable, after those before, as there is room for them. None in it: nothing now, see `more`."""
+        """Takes rows from one more iterable, after those before, as there is room for them. None in it: nothing now, see
+        `more`."""
         self.add_source(iter([urls] if isinstance(urls, (str, dict)) else urls))
 
     def add(self, row: str | dict) -> None:
@@ -100,7 +102,8 @@ class Downloader(Lanes):
         super().stop(gently)
 
     def left(self) -> Iterator[dict]:
-        """The rows that are not done: those under way, those that wait, those that failed, and what the iterables still give."""
+        """The rows that are not done: those under way, those that wait, those that failed, and what the iterables still
+        give."""
         yield from self.rows_left()
 
     def at_end(self) -> None:

@@ -1,8 +1,8 @@
 """The file of a transfer and its part: what it is called, whether it is there already, how much of it can be trusted.
 
-The loop's thread writes into a part (by C), and reads its end; to open, to empty and to remove it is the file thread's, which does so
-in the order in which it was asked. So nothing is ever written into a part before it was emptied of another version, and nothing is
-removed that a later try has made.
+The loop's thread writes into a part (by C), and reads its end; to open, to empty and to remove it is the file thread's, which
+does so in the order in which it was asked. So nothing is ever written into a part before it was emptied of another version,
+and nothing is removed that a later try has made.
 """
 from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport uint64_t
@@ -17,7 +17,7 @@ from os import close as close_descriptor, fsencode, stat, unlink
 from qhttp.bulk.files import file_error
 from qhttp.bulk.naming import path_for
 from qhttp.bulk.resume import Join, Version, empty_part, end_of, open_part
-from qhttp.errors import FileError, ResumeError, TimeoutError, Truncated, UnexpectedClose
+from qhttp.errors import DeviceError, FileError, ResumeError, TimeoutError, Truncated, UnexpectedClose
 
 
 cdef class Filed(Outcome):
@@ -124,8 +124,8 @@ cdef class Filed(Outcome):
         self.send()
 
     def want_part(self, sink):
-        """The body that goes into that sink needs a part, from its first byte on. What the file thread does for an earlier try will
-        do for this one: nothing is written before it has answered."""
+        """The body that goes into that sink needs a part, from its first byte on. What the file thread does for an earlier
+        try will do for this one: nothing is written before it has answered."""
         self.wanting = sink
         if self.is_opening:
             return
@@ -160,6 +160,12 @@ cdef class Filed(Outcome):
         """The part is there, and empty."""
         if isinstance(self.sink, PieceSink):
             (<PieceSink>self.sink).opened(self.fd, 0)
+            try:
+                self.sink.settle()      # what has come meanwhile
+            except DeviceError as error:
+                self.break_off()
+                self.fail_with(self.failure_of_sink() or error)
+                return
         else:
             (<PartSink>self.sink).opened(self.fd, 0)
         if self.pieces is not None:

@@ -1,8 +1,8 @@
 """The file thread: files written, hashed, synced, renamed, and recorded, in batches, while the loop goes on receiving.
 
 Jobs are done in the order in which they were given; what waits is taken at once. Where a session is kept, a batch of files is
-written, recorded in one transaction, and renamed; then the loop is told of all of it by one wake-up. Nothing that goes wrong here
-ends the thread: it becomes the error of the file.
+written, recorded in one transaction, and renamed; then the loop is told of all of it by one wake-up. Nothing that goes wrong
+here ends the thread: it becomes the error of the file.
 """
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -51,8 +51,8 @@ def open_locked(bytes part not None):
 
 @cython.freelist(64)
 cdef class Placing:
-    def __cinit__(self, owner, bytes part not None, bytes path not None, bytes body, int fd, uint64_t size, bint sync, bint replace,
-                  check, record):
+    def __cinit__(self, owner, bytes part not None, bytes path not None, bytes body, int fd, uint64_t size, bint sync,
+                  bint replace, check, record):
         self.owner, self.part, self.path, self.body = owner, part, path, body
         self.check, self.record = check, record
         self.c = qh_place(part=PyBytes_AS_STRING(part), path=PyBytes_AS_STRING(path), data=NULL, len=0, fd=fd, sync=sync,
@@ -81,8 +81,8 @@ cdef class Call:
 
 
 cdef class FileThread:
-    """Starts with its first job; `close()` waits for the last one. `when_idle()` is called in the loop when all that was given is
-    done. session: a Session, or None."""
+    """Starts with its first job; `close()` waits for the last one. `when_idle()` is called in the loop when all that was
+    given is done. session: a Session, or None."""
 
     def __init__(self, Loop loop not None, when_idle, session=None):
         self.loop, self.when_idle, self.session = loop, when_idle, session
@@ -215,8 +215,8 @@ cdef class FileThread:
             start += n
 
     cdef Py_ssize_t write_some(self, list placings, Py_ssize_t start) except -1:
-        """Writes some, in one release of the GIL; returns how many. Without a session they are renamed as well. With one they stay open
-        until they are recorded: so there are not more than OPEN_CAP, or than descriptors can be had."""
+        """Writes some, in one release of the GIL; returns how many. Without a session they are renamed as well. With one they
+        stay open until they are recorded: so there are not more than OPEN_CAP, or than descriptors can be had."""
         cdef Placing placing
         cdef bint renames = self.session is None
         cdef Py_ssize_t i = 0, n = min(<Py_ssize_t>OPEN_CAP, len(placings) - start)

@@ -1,7 +1,8 @@
-"""Who we are for servers and proxies: users, passwords, cookies. Each belongs to the one it was given for, and goes to no other.
+"""Who we are for servers and proxies: users, passwords, cookies. Each belongs to the one it was given for, and goes to no
+other.
 
-The credentials of `user` are for the hosts whose URLs were asked for, never for where they redirect to; those of netrc for the host
-that stands there with them.
+The credentials of `user` are for the hosts whose URLs were asked for, never for where they redirect to; those of netrc for
+the host that stands there with them.
 """
 from __future__ import annotations
 
@@ -106,7 +107,8 @@ class Identity:
         return error(f"{who} does not accept the user and password")
 
     def answered(self, transfer: Any) -> None:
-        """A final answer that is no challenge has come: whoever was asked for credentials has accepted them; cookies are kept."""
+        """A final answer that is no challenge has come: whoever was asked for credentials has accepted them; cookies are
+        kept."""
         party, proxy = self._party(transfer), transfer.route.proxy.party if transfer.route.is_fetched else None
         for one, name, edition in ((proxy, "proxy-authentication-info", transfer.editions[0]),
                                    (party, "authentication-info", transfer.editions[1])):

@@ -1,8 +1,8 @@
 """Which transfer runs when. Rows are taken from the sources as lanes become free; each host has its own queue and limits.
 
-The pump runs once in a turn of the loop, however many transfers have ended in it. It looks first at hosts that have something waiting,
-then takes the next rows; a row whose host is busy waits there, up to `window` of them, so that memory stays flat and a slow host
-does not stop the others.
+The pump runs once in a turn of the loop, however many transfers have ended in it. It looks first at hosts that have something
+waiting, then takes the next rows; a row whose host is busy waits there, up to `window` of them, so that memory stays flat and
+a slow host does not stop the others.
 """
 from libc.stdint cimport uint64_t
 
@@ -64,7 +64,8 @@ cdef class Lanes(Runner):
             self.bucket = TokenBucket(settings.limit_rate)
 
     def set_parts(self, identity, choose_proxy, policy, session):
-        """What is made by those who know the settings: an Identity, a ProxyChoice, a RetryPolicy, a Session; None where not needed."""
+        """What is made by those who know the settings: an Identity, a ProxyChoice, a RetryPolicy, a Session; None where not
+        needed."""
         self.identity, self.choose_proxy, self.policy = identity, choose_proxy, policy
         self.files = FileThread(self.loop, self.pump_later, session)
         self.session = session if session is not None and not session.is_new else None
@@ -416,9 +417,6 @@ cdef class Lanes(Runner):
             self.n_done += 1
         else:
             self.n_failed += 1
-        if transfer.host is not None and transfer.error is None and not transfer.was_skipped:
-            transfer.host.budget.succeeded()
-            transfer.host.n_refusals = 0
         if transfer.error is None:
             if self.finished.slots is not None:
                 self.emit(self.finished, transfer)
@@ -518,7 +516,8 @@ cdef class Lanes(Runner):
         return False
 
     def pass_lane(self, Host host, list followers):
-        """The first of those whose requests are out has the lane now; if the connection is gone, all are as if they were not."""
+        """The first of those whose requests are out has the lane now; if the connection is gone, all are as if they were
+        not."""
         cdef Transfer first = followers[0], follower
         if first.exchange is not None and first.exchange.connection is not None and not self.is_stopping:
             first.followers, first.state = followers[1:], RUNNING

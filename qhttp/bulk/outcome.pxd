@@ -57,6 +57,7 @@ cdef class Host:
     cdef readonly object budget         # a retry.RetryBudget
     cdef object bucket                  # a rate.TokenBucket, or None
     cdef Py_ssize_t n_waiting(self)
+    cdef object has_answered(self)
 
 
 cdef class Outcome(Observer):

@@ -1,4 +1,5 @@
-"""What a transfer is asked for, what became of it, and whom it belongs to: the base of Transfer, and all that is public of it."""
+"""What a transfer is asked for, what became of it, and whom it belongs to: the base of Transfer, and all that is public of
+it."""
 from libc.stdint cimport uint64_t
 
 from qhttp._core cimport Task
@@ -35,12 +36,18 @@ cdef class Host:
     cdef Py_ssize_t n_waiting(self):
         return self.waiting.n() + len(self.again)
 
+    cdef object has_answered(self):
+        """A body has come whole from it: it is well."""
+        self.budget.succeeded()
+        self.n_refusals = 0
+
 
 cdef class Outcome(Observer):
     """What became of a URL. Read-only; what is not known yet, or never will be, is None, 0, or -1 for `size`.
 
-    url, url_effective, row, path, status, size, n_done, n_total, n_resumed, error, was_skipped, n_retries, n_redirects, etag, sha256,
-    checksums, headers, content, time_namelookup ... time_total (seconds since it was started; 0.0: not reached, or not taken).
+    url, url_effective, row, path, status, size, n_done, n_total, n_resumed, error, was_skipped, n_retries, n_redirects, etag,
+    sha256, checksums, headers, content, time_namelookup ... time_total (seconds since it was started; 0.0: not reached, or
+    not taken).
     """
 
     def __cinit__(self):

@@ -1,7 +1,8 @@
 """May a part be continued, and is an answer its continuation (RFC 9110 sections 13.1.5 and 14.2).
 
-The ladder: a strong ETag goes into If-Range; without one Last-Modified, if it is strong; else a weak ETag and the total length are
-compared with those of the 206; else the file is fetched anew. Whatever the rung, the end of the part is fetched once more and compared.
+The ladder: a strong ETag goes into If-Range; without one Last-Modified, if it is strong; else a weak ETag and the total
+length are compared with those of the 206; else the file is fetched anew. Whatever the rung, the end of the part is fetched
+once more and compared.
 """
 from __future__ import annotations
 
@@ -62,8 +63,8 @@ def _is_strong(last_modified: str, date: str | None) -> bool:
 
 
 class Join:
-    """A request for what is behind a part. expected: the end of the part, which the answer has to begin with. total: bytes of the
-    whole file, once an answer has said so."""
+    """A request for what is behind a part. expected: the end of the part, which the answer has to begin with. total: bytes of
+    the whole file, once an answer has said so."""
 
     __slots__ = ("expected", "start", "total", "version")
 
@@ -120,7 +121,7 @@ def open_part(part: bytes, path: str, session, kept) -> tuple[int, int, bytes]:
         if kept is not None and about.st_ino == kept.ino:
             if kept.segments is not None:
                 return fd, about.st_size, b""
-            if CONTINUE_FROM <= about.st_size and (kept.total is None or about.st_size <= kept.total):
+            if about.st_size >= CONTINUE_FROM and (kept.total is None or about.st_size <= kept.total):
                 return fd, about.st_size, end_of(fd, about.st_size)
         empty_part(fd, path, session)
         return fd, 0, b""

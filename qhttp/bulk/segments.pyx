@@ -1,11 +1,11 @@
 """One large file over several connections, and from mirrors.
 
-The first request asks for the beginning of the file only. A 206 says how long the whole is, and that ranges work: the rest is cut into
-pieces, `split` of which are under way at a time; each is a transfer of its own with lanes, tries and limits like any other. A server
-that answers with 200 sends the whole, and all goes on as without pieces.
+The first request asks for the beginning of the file only. A 206 says how long the whole is, and that ranges work: the rest is
+cut into pieces, `split` of which are under way at a time; each is a transfer of its own with lanes, tries and limits like any
+other. A server that answers with 200 sends the whole, and all goes on as without pieces.
 
-The file being made is called NAME.parts: it has holes, and only the session knows where. Bytes of different mirrors are put together
-only where a checksum of the whole is known, or both say the same strong ETag.
+The file being made is called NAME.parts: it has holes, and only the session knows where. Bytes of different mirrors are put
+together only where a checksum of the whole is known, or both say the same strong ETag.
 """
 from libc.stdint cimport uint64_t
 
@@ -71,6 +71,7 @@ cdef class Piece(Transfer):
         if self.first != self.end:
             self.fail_with(Truncated("the piece is shorter than was asked for"))
         else:
+            self.host.has_answered()
             self.end_with(None)
 
     def measure_part(self, error):
@@ -98,7 +99,8 @@ cdef class Piece(Transfer):
 
 
 cdef class Split:
-    """What is left of a file, and who fetches it. `ranges`: [start, end] pairs; None: all but what the first request fetches."""
+    """What is left of a file, and who fetches it. `ranges`: [start, end] pairs; None: all but what the first request
+    fetches."""
 
     def __init__(self, Transfer transfer, uint64_t total, ranges, uint64_t first_end):
         cdef uint64_t at, size
@@ -229,6 +231,7 @@ cdef class Split:
 
 
 def record_pieces(session, path, url, fd, version, left):
-    """Remembers which bytes of a file in pieces are still to come. On the file thread: what is not in the list has been written."""
+    """Remembers which bytes of a file in pieces are still to come. On the file thread: what is not in the list has been
+    written."""
     from os import fstat
     session.put_part(path, url, fstat(fd).st_ino, version.etag, version.last_modified, version.total, left)

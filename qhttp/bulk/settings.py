@@ -1,4 +1,5 @@
-"""Every bound and switch of the downloader: its name, its default, what it may be. One object, shared by all transfers of a run."""
+"""Every bound and switch of the downloader: its name, its default, what it may be. One object, shared by all transfers of a
+run."""
 from __future__ import annotations
 
 from os import fsdecode

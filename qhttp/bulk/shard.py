@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 def download_shard(rows: Iterable[str | dict], *, dir: str | None = None, into: str = "file", **settings: Any) -> list[dict]:
     """Downloads all rows and says what became of each, in their order: Transfer.to_dict(), and `content` with into="bytes".
 
-    Never raises for a row: its `error` is the name of the error's class, `errormsg` its text. Can be repeated: a file that is there
-    under its final name is whole and is taken as done, after a look at size and checksum where the row has them. Settings are those
-    of Downloader. Arguments and result can be pickled.
+    Never raises for a row: its `error` is the name of the error's class, `errormsg` its text. Can be repeated: a file that is
+    there under its final name is whole and is taken as done, after a look at size and checksum where the row has them.
+    Settings are those of Downloader. Arguments and result can be pickled.
     """
     if settings.get("fail_fast"):
         raise ValueError("fail_fast is not for shards: each row has its outcome")
@@ -26,7 +26,8 @@ def download_shard(rows: Iterable[str | dict], *, dir: str | None = None, into: 
             outcome["content"] = transfer.content
         outcomes[transfer.number] = outcome
 
-    with Downloader(all_rows(rows), **{"existing": "skip", **settings, "dir": "." if dir is None else dir, "into": into}) as downloader:
+    merged = {"existing": "skip", **settings, "dir": "." if dir is None else dir, "into": into}
+    with Downloader(all_rows(rows), **merged) as downloader:
         downloader.finished.connect(note)
         downloader.failed.connect(note)
         downloader.run()

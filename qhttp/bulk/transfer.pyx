@@ -5,8 +5,8 @@
        |         redirect, or another try   |                               |  the file thread: checks, name
        +------------------------------------+-------------------------------+
 
-It is the observer of its exchanges. What the head says is decided in `sink_for` (answered.pyx), where nothing but the sink may be
-chosen; what follows from it is done in `head_received`.
+It is the observer of its exchanges. What the head says is decided in `sink_for` (answered.pyx), where nothing but the sink
+may be chosen; what follows from it is done in `head_received`.
 """
 from libc.stdint cimport uint64_t
 
@@ -91,8 +91,8 @@ cdef class Transfer(Answered):
     cdef object send(self):
         cdef Exchange exchange
         settings = self.runner.settings
-        self.probes = (settings.split > 1 and self.path is not None and self.fd < 0 and not self.no_part and not settings.compressed
-                       and not settings.limit_rate and not settings.host_limit_rate)
+        self.probes = (settings.split > 1 and self.path is not None and self.fd < 0 and not self.no_part
+                       and not settings.compressed and not settings.limit_rate and not settings.host_limit_rate)
         exchange = self.make_exchange()
         self.exchange = exchange
         self.mark_ns, self.mark_n = self.since_ns, 0
@@ -116,7 +116,8 @@ cdef class Transfer(Answered):
                 self.runner.identity is None or self.runner.identity.cookies is None):
             return simple_head(self.method + b" ", target, self.host.head_tail)
         from qhttp.bulk.requests import fields_for
-        return full_head(self.method, target, 1, fields_for(self.runner, self), None if self.body is None else len(self.body), False)
+        body_len = None if self.body is None else len(self.body)
+        return full_head(self.method, target, 1, fields_for(self.runner, self), body_len, False)
 
     @property
     def request_headers(self):
@@ -309,6 +310,7 @@ cdef class Transfer(Answered):
         except QHttpError as error:
             self.fail_with(self.failure_of_sink() or error)
             return
+        self.host.has_answered()
         if self.path is not None:
             self.place_file(body)
         else:
@@ -335,7 +337,8 @@ cdef class Transfer(Answered):
         """What has to be compared before the file may have its name, or None."""
         settings = self.runner.settings
         given = self.given.get("checksum") if self.given is not None else None
-        if given is None and not settings.hashes and not (settings.server_digest and self.has_digest) and not settings.content_md5:
+        if (given is None and not settings.hashes and not (settings.server_digest and self.has_digest)
+                and not settings.content_md5):
             return None
         from qhttp.bulk.verify import Check
         kinds = ["representation"] if self.is_joined else ["content"] if self.status == 206 else ["representation", "content"]

@@ -36,9 +36,10 @@ class Check:
         self.digests: dict[str, str] = {}
 
     @classmethod
-    def of(cls, settings: Settings, given: str | list[str] | None, fields: list[tuple[str, str]], kinds: list[str]) -> Check | None:
-        """For an answer with these fields; None: there is nothing to compare or compute. `kinds`: which of the server's digests are
-        about what is stored: "representation", "content"."""
+    def of(cls, settings: Settings, given: str | list[str] | None, fields: list[tuple[str, str]],
+           kinds: list[str]) -> Check | None:
+        """For an answer with these fields; None: there is nothing to compare or compute. `kinds`: which of the server's
+        digests are about what is stored: "representation", "content"."""
         wanted = checksums_of(given)
         if settings.server_digest and kinds:
             wanted += [digest for digest in server_digests(fields, settings.content_md5) if digest.of in kinds]
@@ -72,7 +73,8 @@ class Check:
 
 
 def check_existing(path: str, row: dict | None) -> int:
-    """The size of a file that is to be taken as done. Raises OSError; BodyError, ChecksumMismatch: it is not what the row says."""
+    """The size of a file that is to be taken as done. Raises OSError; BodyError, ChecksumMismatch: it is not what the row
+    says."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)      # a FIFO would keep us waiting
     try:
         about = os.fstat(fd)
