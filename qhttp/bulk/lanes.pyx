@@ -79,7 +79,7 @@ cdef class Lanes(Runner):
         return self.has_begun and not self.is_over
 
     cdef bint is_blocked(self):
-        return self.files.n_telling > 0         # a slot runs, and others wait to be told
+        return self.n_emitting > 0 or self.files.n_telling > 0      # a slot runs, and others wait to be told
 
     cdef object run_deferred(self):
         self.pump()
@@ -92,7 +92,7 @@ cdef class Lanes(Runner):
     def turn_loop(self, msecs=None):
         """Turns the loop until all has ended, or for at most so many milliseconds (int); says which."""
         if msecs is None and self.is_blocked():
-            raise RuntimeError("run() without a limit inside a slot of finished or failed would wait for itself")
+            raise RuntimeError("run() without a limit would wait for the slot that calls it")
         return self.loop.run_while(self, msecs)
 
     def turn_until(self, condition):

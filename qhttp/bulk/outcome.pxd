@@ -32,6 +32,7 @@ cdef class Runner(Task):
     cdef readonly int64_t n_done, n_failed, n_skipped, n_retries
     cdef readonly uint64_t n_bytes      # of bodies, as they came
     cdef uint64_t started_wall_ns       # CLOCK_REALTIME, when the run began
+    cdef int n_emitting                 # emits under way: slots may turn the loop
     cdef bint takes_times
     cdef bint takes_any_status          # every final answer is one, and no error
     cdef object emit(self, Signal signal, a, b=*, c=*)

@@ -11,7 +11,9 @@ from qhttp._core import describe_head
 
 cdef class Runner(Task):
     cdef object emit(self, Signal signal, a, b=None, c=None):
+        self.n_emitting += 1
         error = signal.fire(a, b, c)
+        self.n_emitting -= 1
         if error is not None:
             self.loop.note_error(error)
 
