@@ -27,6 +27,7 @@ from qhttp.errors import HTTPStatusError, QHttpError, RequestError, TimeoutError
 cdef enum:
     BUDGET_RESERVE = 64         # retries of a host before anything has succeeded there ...
     BUDGET_PER_LANE = 4         # ... and so many more for each of its lanes
+    IDLE_PER_LANE = 2           # idle connections kept: lanes go from host to host, and come back
     N_HOSTS_MAX = 4096          # remembered; beyond that those are forgotten that have nothing to do
     FILES_BYTES_CAP = 32 << 20  # of small bodies that wait for the file thread
     FILES_CAP = 4096            # and how many of them
@@ -46,7 +47,7 @@ cdef class Lanes(Runner):
         self.settings, self.loop = settings, current_loop()
         self.started, self.progress, self.retrying = Signal("started", 1), Signal("progress", 3), Signal("retrying", 3)
         self.finished, self.failed, self.done = Signal("finished", 1), Signal("failed", 1), Signal("done", 1)
-        self.pool, self.options = Pool(settings.jobs), Options()
+        self.pool, self.options = Pool(IDLE_PER_LANE * settings.jobs), Options()
         self.options.connect_ms = <uint64_t>(settings.connect_timeout * 1000)
         self.hosts, self.hosts_by_text, self.in_flight = {}, {}, {}
         self.ready, self.sources, self.not_done = deque(), deque(), deque()
@@ -458,13 +459,18 @@ cdef class Lanes(Runner):
         return delay
 
     def pause_host(self, Host host, after):
-        """It has said that it is asked too much: nobody starts there for a while."""
-        host.n_refusals += 1
-        if after is None:
-            pause_s = min(PAUSE_CAP_S, PAUSE_BASE_S * 2 ** min(host.n_refusals - 1, 16)) * self.random()
-        else:
+        """It has said that it is asked too much: nobody starts there for a while. What it says to those who were under way
+        when the pause began is the same refusal."""
+        cdef uint64_t now = self.loop.now()
+        if after is not None:
             pause_s = min(after, self.policy.after_cap_s)
-        host.paused_until_ns = max(host.paused_until_ns, self.loop.now() + <uint64_t>(pause_s * 1e9))
+        elif host.paused_until_ns > now:
+            return
+        else:
+            pause_s = min(PAUSE_CAP_S, PAUSE_BASE_S * 2 ** min(host.n_refusals, 16)) * self.random()
+        if host.paused_until_ns <= now:
+            host.n_refusals += 1
+        host.paused_until_ns = max(host.paused_until_ns, now + <uint64_t>(pause_s * 1e9))
         self.list_host(host)
 
     # -- requests before their turn
