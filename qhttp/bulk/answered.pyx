@@ -1,3 +1,5 @@
+# cython: nonecheck=True
+# (what is public may be called at any time, also before there is a host)
 """What an answer is, and what follows from it: the file, a part of it, its beginning, a redirect, an error.
 
 It is decided when the head is there and before a byte of the body moves. Whatever an answer is not sure to be becomes its

@@ -1,3 +1,5 @@
+# cython: nonecheck=True
+# (what is public may be called at any time, also before there is a host)
 """The file of a transfer and its part: what it is called, whether it is there already, how much of it can be trusted.
 
 The loop's thread writes into a part (by C), and reads its end; to open, to empty and to remove it is the file thread's, which

@@ -1,3 +1,5 @@
+# cython: nonecheck=True
+# (what is public may be called at any time, also before there is a host)
 """What a transfer is asked for, what became of it, and whom it belongs to: the base of Transfer, and all that is public of
 it."""
 from libc.stdint cimport uint64_t

@@ -1,3 +1,5 @@
+# cython: nonecheck=True
+# (what is public may be called at any time, also before there is a host)
 """One large file over several connections, and from mirrors.
 
 The first request asks for the beginning of the file only. A 206 says how long the whole is, and that ranges work: the rest is

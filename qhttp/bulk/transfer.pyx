@@ -1,3 +1,5 @@
+# cython: nonecheck=True
+# (what is public may be called at any time, also before there is a host)
 """One URL, from its first request to its end: over redirects, credentials, further tries and continued parts.
 
     WAITING -> start (a lane is free) -> RUNNING: send -> head -> body -> complete -> PLACING -> ENDED
@@ -422,10 +424,9 @@ cdef class Transfer(Answered):
         self.n_retries += 1
         self.state = WAITING
         self.asked = None
+        self.runner.wait_again(self, <uint64_t>(delay * 1e9))       # before a slot may turn the loop
         if self.runner.retrying.slots is not None:
             self.runner.emit(self.runner.retrying, self.told(), delay, error)
-        if self.state == WAITING:
-            self.runner.wait_again(self, <uint64_t>(delay * 1e9))
 
     cdef object end_with(self, error):
         """That was it."""

@@ -1,0 +1,3 @@
+from qhttp.bulk.intake import Intake
+
+class Patience(Intake): ...
