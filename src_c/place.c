@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -74,39 +76,73 @@ int qh_part_open(const char *part)
     return open_part(part, &about);
 }
 
+/* The folder of a path, in `folder`: false where it does not fit. */
+static bool folder_of(const char *path, char *folder, size_t cap)
+{
+    const char *slash = strrchr(path, '/');
+    size_t len = slash ? (size_t)(slash - path) : 0;
+    if (len == 0 || len >= cap)
+        return false;
+    memcpy(folder, path, len);
+    folder[len] = '\0';
+    return true;
+}
+
+/* A file without a name on the file system of the path; -1: not here, or not at all (errno). */
+static int open_nameless(const char *path)
+{
+    char folder[PATH_MAX];
+    if (!folder_of(path, folder, sizeof folder)) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    return open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, MODE);
+}
+
+/* Opens what a small body is written into. */
+static int open_for_data(qh_place *place, struct stat *about)
+{
+    if (!place->is_named && !place->replace) {
+        place->fd = open_nameless(place->path);
+        if (place->fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
+            return place->fd;
+    }
+    place->is_named = true;
+    place->fd = open_part(place->part, about);
+    if (place->fd >= 0 && about->st_size > 0 && ftruncate(place->fd, 0) < 0) /* what an earlier run has left */
+        return -1;
+    return place->fd;
+}
+
+void qh_place_abandon(qh_place *place)
+{
+    if (place->data && place->is_named && place->fd >= 0)
+        (void)unlink(place->part);
+    close_place(place);
+}
+
 int qh_place_write(qh_place *place)
 {
-    struct stat about;
+    struct stat about = {0};
     int error = 0;
-    if (place->data) {
-        place->fd = open_part(place->part, &about);
-        if (place->fd < 0) {
-            place->error = errno;
-            return -1;
-        }
-        if (about.st_size > 0 && ftruncate(place->fd, 0) < 0) /* what an earlier run has left */
-            error = errno;
-        if (error == 0)
-            error = write_all(place->fd, place->data, place->len);
-    } else if (fstat(place->fd, &about) < 0) {
+    if (place->data)
+        error = open_for_data(place, &about) < 0 ? errno : write_all(place->fd, place->data, place->len);
+    if (error == 0 && (!place->data || (place->wants_ino && !place->is_named)) && fstat(place->fd, &about) < 0)
         error = errno;
-    } else if ((uint64_t)about.st_size != place->size) {
+    if (error == 0 && !place->data && (uint64_t)about.st_size != place->size)
         error = EIO; /* somebody who does not care for locks has written into it */
-    }
     if (error == 0 && place->sync && fsync(place->fd) < 0)
         error = errno;
     place->error = error;
     if (error != 0) {
-        if (place->data)
-            (void)unlink(place->part);
-        close_place(place);
+        qh_place_abandon(place);
         return -1;
     }
     place->ino = (uint64_t)about.st_ino;
     return 0;
 }
 
-int qh_place_rename(qh_place *place)
+static int rename_part(const qh_place *place)
 {
     int result = place->replace ? rename(place->part, place->path)
                                 : (int)syscall(SYS_renameat2, AT_FDCWD, place->part, AT_FDCWD, place->path, NOREPLACE);
@@ -115,9 +151,31 @@ int qh_place_rename(qh_place *place)
         if (result == 0)
             (void)unlink(place->part);
     }
-    place->error = result < 0 ? errno : 0;
-    if (result < 0 && place->data)
+    if (result < 0 && place->data) {
+        int error = errno;
         (void)unlink(place->part);
+        errno = error;
+    }
+    return result;
+}
+
+/* A file without a name gets one. Older kernels want a privilege for the short way, and take the one by /proc. */
+static int link_nameless(const qh_place *place)
+{
+    char own[32];
+    int result = linkat(place->fd, "", AT_FDCWD, place->path, AT_EMPTY_PATH);
+    if (result < 0 && errno == ENOENT) {
+        (void)snprintf(own, sizeof own, "/proc/self/fd/%d", place->fd);
+        result = linkat(AT_FDCWD, own, AT_FDCWD, place->path, AT_SYMLINK_FOLLOW);
+    }
+    return result;
+}
+
+int qh_place_rename(qh_place *place)
+{
+    bool is_nameless = place->data && !place->is_named;
+    int result = is_nameless ? link_nameless(place) : rename_part(place);
+    place->error = result < 0 ? errno : 0;
     close_place(place);
     return result;
 }

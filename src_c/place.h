@@ -17,6 +17,9 @@ typedef struct qh_place {
     int fd;                  /* -1 when it is closed */
     bool sync;               /* the bytes are on the disk before the file gets its name */
     bool replace;            /* a file under the final name may be replaced */
+    bool is_named;           /* in: a small body goes into the part, too, and not into a file that has no name before its last
+                                one; out: it did, the file system knows no other way */
+    bool wants_ino;          /* `ino` is asked for */
     uint64_t size;           /* that the file must have */
     uint64_t ino;            /* of the file, after qh_place_write */
     int error;               /* errno of the step that failed; 0: none did. EWOULDBLOCK: the part is somebody else's */
@@ -26,7 +29,8 @@ typedef struct qh_place {
  * Returns the descriptor, or -1 with errno: EWOULDBLOCK is another program's lock, EEXIST something that is no file. */
 int qh_part_open(const char *part);
 
-/* Writes `data` into the part, or takes the part behind `fd` as it is; syncs, compares the size, notes the inode. Leaves it
+/* Writes `data` into a file without a name (O_TMPFILE: a kill leaves nothing behind), or into the part, or takes the part behind
+ * `fd` as it is; syncs, compares the size, notes the inode. Leaves it
  * open and locked; after an
  * error it is closed, and removed if `data` was to go there. Returns 0, or -1 with `error` set. */
 int qh_place_write(qh_place *place);
@@ -34,6 +38,9 @@ int qh_place_write(qh_place *place);
 /* Gives the part its final name in one step, and closes it. Without `replace` an existing name fails with EEXIST and stays what
  * it is. The part of a small body is removed after an error. Returns 0, or -1 with `error` set. */
 int qh_place_rename(qh_place *place);
+
+/* Gives up a file that does not get its name: closed, and removed if it is a small body's part. */
+void qh_place_abandon(qh_place *place);
 
 /* Makes the entries of a folder durable: 0, or the errno. */
 int qh_place_sync_folder(const char *folder);

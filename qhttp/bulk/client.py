@@ -29,6 +29,9 @@ class Client:
     """
 
     def __init__(self, **settings: Any):
+        for name in ("fail_fast", "dry_run"):
+            if settings.get(name):
+                raise ValueError(f"{name} is not for a Client: each of its requests is sent, and has its own end")
         self._downloader = Downloader(**{"compressed": True, **settings, "into": "bytes"})
         self._downloader.set_any_status()
         self._downloader.start()

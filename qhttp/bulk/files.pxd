@@ -12,12 +12,13 @@ cdef extern from "place.h" nogil:
         const char *data
         size_t len
         int fd
-        bint sync, replace
+        bint sync, replace, is_named, wants_ino
         uint64_t ino, size
         int error
     int qh_part_open(const char *part)
     int qh_place_write(qh_place *place)
     int qh_place_rename(qh_place *place)
+    void qh_place_abandon(qh_place *place)
     int qh_place_sync_folder(const char *folder)
 
 
@@ -36,10 +37,12 @@ cdef class FileThread:
     cdef Loop loop
     cdef object when_idle
     cdef object jobs                    # SimpleQueue of Placing, Call, or None: the end
+    cdef object untold                  # deque of those that are done, and whose owners have not heard of it
     cdef object thread_lock             # held while the thread runs
     cdef readonly object session        # a Session, used on the thread only; None
     cdef bint is_inline                 # no thread could be started: the loop's own does it
-    cdef bint is_closed
+    cdef readonly bint is_closed
+    cdef bint names_parts               # files without a name were not to be had
     cdef int n_telling                  # calls into the loop's side under way: slots may turn the loop
     cdef readonly Py_ssize_t n_waiting  # jobs given and not told of
     cdef readonly uint64_t n_bytes_waiting      # of bodies among them

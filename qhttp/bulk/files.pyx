@@ -11,9 +11,10 @@ from libc.stdint cimport uint64_t
 
 from qhttp._core cimport Loop
 
+from _collections import deque
 from _queue import Empty, SimpleQueue
 from _thread import allocate_lock, start_new_thread
-from os import close as close_descriptor, fsdecode, makedirs, path as names, strerror
+from os import fsdecode, makedirs, path as names, strerror
 
 from qhttp.errors import FileError, QHttpError
 
@@ -56,7 +57,7 @@ cdef class Placing:
         self.owner, self.part, self.path, self.body = owner, part, path, body
         self.check, self.record = check, record
         self.c = qh_place(part=PyBytes_AS_STRING(part), path=PyBytes_AS_STRING(path), data=NULL, len=0, fd=fd, sync=sync,
-                          replace=replace, size=size, ino=0, error=0)
+                          replace=replace, is_named=False, wants_ino=record is not None, size=size, ino=0, error=0)
         if body is not None:
             self.c.data, self.c.len = PyBytes_AS_STRING(body), PyBytes_GET_SIZE(body)
 
@@ -86,7 +87,7 @@ cdef class FileThread:
 
     def __init__(self, Loop loop not None, when_idle, session=None):
         self.loop, self.when_idle, self.session = loop, when_idle, session
-        self.jobs = SimpleQueue()
+        self.jobs, self.untold = SimpleQueue(), deque()
 
     cdef object place(self, Placing placing):
         """Puts a file in its place; its owner hears `placed(placing)`."""
@@ -165,27 +166,31 @@ cdef class FileThread:
             job.error = error
 
     def tell(self, list done not None):
-        """In the loop: what has been done."""
-        self.n_telling += 1
-        try:
-            self.tell_each(done)
-        finally:
-            self.n_telling -= 1
-        if self.n_waiting == 0:
-            self.when_idle()
+        """In the loop: what has been done. What an exception (a Ctrl-C, say) keeps from being told is told in the next turn."""
+        self.untold.extend(done)
+        self.tell_rest()
 
-    def tell_each(self, list done not None):
+    def tell_rest(self):
         cdef Placing placing
         cdef Call call
-        for job in done:
-            self.n_waiting -= 1
-            if type(job) is Placing:
-                placing = job
-                self.n_bytes_waiting -= placing.c.len
-                placing.owner.placed(placing)
-            else:
-                call = job
-                call.callback(call.result, call.error)
+        self.n_telling += 1
+        try:
+            while self.untold:
+                job = self.untold.popleft()
+                self.n_waiting -= 1
+                if type(job) is Placing:
+                    placing = job
+                    self.n_bytes_waiting -= placing.c.len
+                    placing.owner.placed(placing)
+                else:
+                    call = job
+                    call.callback(call.result, call.error)
+        finally:
+            self.n_telling -= 1
+            if self.untold:
+                self.loop.call_soon(self.tell_rest)
+        if self.n_waiting == 0:
+            self.when_idle()
 
     def flush(self):
         if self.session is not None:
@@ -223,6 +228,7 @@ cdef class FileThread:
         cdef qh_place *wanted[OPEN_CAP]
         for i in range(n):
             placing = placings[start + i]
+            placing.c.is_named = self.names_parts
             wanted[i] = &placing.c
         with nogil:
             for i in range(n):
@@ -233,6 +239,8 @@ cdef class FileThread:
                     wanted[i].error = 0         # once more, when those before are closed
                     n = i
                     break
+        for i in range(n):
+            self.names_parts = self.names_parts or (wanted[i].data != NULL and wanted[i].is_named and not wanted[i].replace)
         return n
 
     cdef object run_check(self, Placing placing):
@@ -245,9 +253,8 @@ cdef class FileThread:
             placing.error = file_error(placing.part, error.errno or 0)
         except Exception as error:
             placing.error = error if isinstance(error, QHttpError) else FileError(f"{fsdecode(placing.path)}: {error}")
-        if placing.error is not None and placing.c.fd >= 0:
-            close_descriptor(placing.c.fd)
-            placing.c.fd = -1
+        if placing.error is not None:
+            qh_place_abandon(&placing.c)
 
     cdef object mend_write(self, Placing placing):
         """One could not be written: a folder that is missing is made, everything else is told."""
@@ -274,8 +281,7 @@ cdef class FileThread:
         except Exception as error:
             for placing in written:
                 placing.error = error if isinstance(error, QHttpError) else FileError(f"the session: {error}")
-                close_descriptor(placing.c.fd)
-                placing.c.fd = -1
+                qh_place_abandon(&placing.c)
             return
         for placing in written:
             with nogil:

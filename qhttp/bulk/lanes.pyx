@@ -24,7 +24,7 @@ from time import time_ns
 
 cdef enum:
     IDLE_PER_LANE = 2           # idle connections kept: lanes go from host to host, and come back
-    FILES_BYTES_CAP = 32 << 20  # of small bodies that wait for the file thread
+    FILES_BYTES_CAP = 16 << 20  # of small bodies that wait for the file thread
     FILES_CAP = 4096            # and how many of them
     LONGEST_WAIT_MS = 3600000
 

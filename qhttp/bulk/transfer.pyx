@@ -446,6 +446,8 @@ cdef class Transfer(Answered):
         if self.path is not None and self.runner.in_flight.get(self.path) is self:
             del self.runner.in_flight[self.path]
         self.runner.ended(self)
+        if not self.is_opening:
+            self.runner = None          # whoever keeps what became of it does not keep all of that
 
     def time_out(self, error):
         """It is too slow."""
