@@ -15,6 +15,7 @@ PROGRAMS = (
     "server",
     "launch",
     "epoll_client",
+    "epoll_files",
     "pipelined",
     "ping_pong",
     "recv_drop",

@@ -75,6 +75,7 @@ def describe() -> dict[str, str]:
         "nginx": _first_line(nginx, "-v") if nginx else "not installed",
         "curl": _first_line("curl", "-q", "--version"),
         "aria2c": _first_line("aria2c", "--version"),
+        "wget2": _first_line("wget2", "--version"),
         "wrk": _first_line("wrk", "-v"),
         "compiler": _first_line(*os.environ.get("CC", "cc").split(), "--version"),
     }

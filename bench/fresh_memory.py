@@ -19,13 +19,13 @@ def _available() -> int:
         return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), 0)
 
 
-def touch(n_bytes: int, *, large_too: bool = False) -> None:
+def touch(n_bytes: int, *, small: bool = True, large_too: bool = False) -> None:
     """Touch so much memory, or half of what there is, and give it back: in small pages as a file takes it, and if asked
-    in large ones, too, as big blocks take it: they come from elsewhere in the kernel's lists."""
+    in large ones, too, as big blocks take it, and big files on ext4: they come from elsewhere in the kernel's lists."""
     n_bytes = min(n_bytes, _available() // 2)
     if n_bytes <= 0:
         return
-    for advice in ("MADV_NOHUGEPAGE", "MADV_HUGEPAGE")[: 2 if large_too else 1]:
+    for advice in ["MADV_NOHUGEPAGE"] * small + ["MADV_HUGEPAGE"] * large_too:
         with mmap.mmap(-1, n_bytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
             with contextlib.suppress(AttributeError, OSError):  # a kernel without large pages
                 memory.madvise(getattr(mmap, advice))

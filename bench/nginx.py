@@ -40,7 +40,7 @@ http {{
     keepalive_requests 1000000000;
     keepalive_timeout 600s;
     default_type application/octet-stream;
-    open_file_cache max=20000;
+    open_file_cache {open_files};
     client_body_temp_path {prefix}/client_body;
     proxy_temp_path {prefix}/proxy;
     fastcgi_temp_path {prefix}/fastcgi;
@@ -76,13 +76,16 @@ def _free_port() -> int:
         return port
 
 
-def _config(prefix: Path, port: int, locations: Mapping[str, str], cpu: int | None, certificate: Certificate | None) -> str:
+def _config(
+    prefix: Path, port: int, locations: Mapping[str, str], cpu: int | None, certificate: Certificate | None, n_open_files: int
+) -> str:
     return CONFIG.format(
         # a root master would give its worker to a user who cannot read our temporary folders
         user="user root;" if os.geteuid() == 0 else "",
         affinity="" if cpu is None else f"worker_cpu_affinity {1 << cpu:b};",
         prefix=prefix,
         port=port,
+        open_files=f"max={n_open_files}" if n_open_files else "off",
         ssl="ssl" if certificate else "",
         tls=TLS.format(path=certificate.path, key_path=certificate.key_path) if certificate else "",
         locations="\n".join(
@@ -107,10 +110,13 @@ def _wait_until_listening(process: subprocess.Popen[bytes], port: int, log: Path
 
 @contextlib.contextmanager
 def nginx(
-    locations: Mapping[str, str], cpu: int | None = None, certificate: Certificate | None = None
+    locations: Mapping[str, str],
+    cpu: int | None = None,
+    certificate: Certificate | None = None,
+    n_open_files: int = 20000,
 ) -> Iterator[int]:
-    """Serve folders: `{"/tree/": "/some/folder"}`; URL prefixes end with a slash. With a certificate over TLS 1.3.
-    Gives the port."""
+    """Serve folders: `{"/tree/": "/some/folder"}`; URL prefixes end with a slash. With a certificate over TLS 1.3. So many
+    files are kept open, which needs as many descriptors. Gives the port."""
     binary = find_nginx()
     if binary is None:
         raise FileNotFoundError("nginx is not installed")
@@ -121,7 +127,7 @@ def nginx(
 
     with tempfile.TemporaryDirectory(prefix="bench-nginx-") as folder:
         prefix, port = Path(folder), _free_port()
-        (prefix / "nginx.conf").write_text(_config(prefix, port, locations, cpu, certificate))
+        (prefix / "nginx.conf").write_text(_config(prefix, port, locations, cpu, certificate, n_open_files))
         process = subprocess.Popen(
             [binary, "-p", folder, "-c", prefix / "nginx.conf", "-e", prefix / "error.log"],
             stdin=subprocess.DEVNULL,

@@ -99,9 +99,9 @@ static inline void send_all(int fd, const char *bytes, size_t len)
     }
 }
 
-/* Length of the head at the start of buf, 0 while it is incomplete. Anything but a 200 with the expected
- * Content-Length is a wrong answer and ends the program: a wrong answer gets no number. */
-static inline size_t checked_head(const char *buf, size_t len, uint64_t expected_body_len)
+/* Length of the head at the start of buf, 0 while it is incomplete; in *body_len its Content-Length. Anything but a 200
+ * that has one is a wrong answer and ends the program: a wrong answer gets no number. */
+static inline size_t parsed_head(const char *buf, size_t len, uint64_t *body_len)
 {
     const char *end = memmem(buf, len, "\r\n\r\n", 4);
     if (!end)
@@ -112,13 +112,22 @@ static inline size_t checked_head(const char *buf, size_t len, uint64_t expected
     while ((line = memchr(line, '\n', (size_t)(end - line))) != NULL) {
         line++;
         if ((*line == 'C' || *line == 'c') && strncasecmp(line, "content-length:", 15) == 0) {
-            if (strtoull(line + 15, NULL, 10) != expected_body_len)
-                die("the answer has another Content-Length");
+            *body_len = strtoull(line + 15, NULL, 10);
             return (size_t)(end + 4 - buf);
         }
     }
     die("the answer has no Content-Length");
     return 0;
+}
+
+/* The same where the length is known before; another one is a wrong answer, too. */
+static inline size_t checked_head(const char *buf, size_t len, uint64_t expected_body_len)
+{
+    uint64_t body_len = 0;
+    size_t head_len = parsed_head(buf, len, &body_len);
+    if (head_len > 0 && body_len != expected_body_len)
+        die("the answer has another Content-Length");
+    return head_len;
 }
 
 /* Receive until the head is complete; gives its length, and in *len how many bytes are in buf in all. */
