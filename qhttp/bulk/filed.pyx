@@ -260,9 +260,7 @@ def forget(result, error):
 
 
 def leave_part(fd, part, path, session, keep):
-    """Closes a part, and removes it with all that is known of it unless it is to be kept."""
-    if fd >= 0:
-        close_descriptor(fd)
+    """Closes a part, and removes it with all that is known of it unless it is to be kept; while it is still locked."""
     if not keep:
         if session is not None:
             session.drop_part(path)
@@ -270,3 +268,5 @@ def leave_part(fd, part, path, session, keep):
             unlink(part)
         except OSError:
             pass
+    if fd >= 0:
+        close_descriptor(fd)
