@@ -116,8 +116,10 @@ static int open_for_data(qh_place *place, struct stat *about)
 
 void qh_place_abandon(qh_place *place)
 {
-    if (place->data && place->is_named && place->fd >= 0)
-        (void)unlink(place->part);
+    if (!place->data)
+        return;
+    if (place->is_named && place->fd >= 0)
+        (void)unlink(place->part); /* while it is locked */
     close_place(place);
 }
 
@@ -135,7 +137,7 @@ int qh_place_write(qh_place *place)
         error = errno;
     place->error = error;
     if (error != 0) {
-        qh_place_abandon(place);
+        qh_place_abandon(place); /* whoever has opened a part knows what to do with it */
         return -1;
     }
     place->ino = (uint64_t)about.st_ino;
@@ -144,17 +146,19 @@ int qh_place_write(qh_place *place)
 
 static int rename_part(const qh_place *place)
 {
+    struct stat opened, named;
+    if (fstat(place->fd, &opened) < 0 || lstat(place->part, &named) < 0)
+        return -1;
+    if (opened.st_ino != named.st_ino || opened.st_dev != named.st_dev) { /* somebody has put another file there */
+        errno = ESTALE;
+        return -1;
+    }
     int result = place->replace ? rename(place->part, place->path)
                                 : (int)syscall(SYS_renameat2, AT_FDCWD, place->part, AT_FDCWD, place->path, NOREPLACE);
     if (result < 0 && !place->replace && (errno == EINVAL || errno == ENOSYS)) { /* the file system has no such flag */
         result = link(place->part, place->path);
         if (result == 0)
             (void)unlink(place->part);
-    }
-    if (result < 0 && place->data) {
-        int error = errno;
-        (void)unlink(place->part);
-        errno = error;
     }
     return result;
 }
@@ -176,7 +180,10 @@ int qh_place_rename(qh_place *place)
     bool is_nameless = place->data && !place->is_named;
     int result = is_nameless ? link_nameless(place) : rename_part(place);
     place->error = result < 0 ? errno : 0;
-    close_place(place);
+    if (result < 0)
+        qh_place_abandon(place);
+    else
+        close_place(place);
     return result;
 }
 

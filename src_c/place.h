@@ -30,16 +30,15 @@ typedef struct qh_place {
 int qh_part_open(const char *part);
 
 /* Writes `data` into a file without a name (O_TMPFILE: a kill leaves nothing behind), or into the part, or takes the part behind
- * `fd` as it is; syncs, compares the size, notes the inode. Leaves it
- * open and locked; after an
- * error it is closed, and removed if `data` was to go there. Returns 0, or -1 with `error` set. */
+ * `fd` as it is; compares the size, syncs, notes the inode. Leaves it open and locked; after an error what `data` went into is closed
+ * and gone. Returns 0, or -1 with `error` set. */
 int qh_place_write(qh_place *place);
 
-/* Gives the part its final name in one step, and closes it. Without `replace` an existing name fails with EEXIST and stays what
- * it is. The part of a small body is removed after an error. Returns 0, or -1 with `error` set. */
+/* Gives the file its final name in one step, and closes it. Without `replace` an existing name fails with EEXIST and stays what it
+ * is. After an error what a small body was written into is gone, a part stays open and locked. Returns 0, or -1 with `error` set. */
 int qh_place_rename(qh_place *place);
 
-/* Gives up a file that does not get its name: closed, and removed if it is a small body's part. */
+/* Gives up a file that does not get its name: closed, and removed, if it is a small body's. */
 void qh_place_abandon(qh_place *place);
 
 /* Makes the entries of a folder durable: 0, or the errno. */

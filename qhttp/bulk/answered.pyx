@@ -9,7 +9,7 @@ from libc.stdint cimport uint64_t
 
 from qhttp._core cimport QH_FRAMING_LENGTH, QH_FRAMING_NONE, Sink
 from qhttp._sinks cimport Memory
-from qhttp.bulk.body_sinks cimport PartSink, PieceSink
+from qhttp.bulk.body_sinks cimport IN_MEMORY_CAP, PartSink, PieceSink
 from qhttp.bulk.outcome cimport IN_PIECES, RUNNING, WAITING
 from qhttp.bulk.filed cimport Filed
 from qhttp.engine.exchange cimport Exchange
@@ -20,9 +20,6 @@ from qhttp.bulk.files import file_error
 from qhttp.bulk.naming import path_for
 from qhttp.bulk.resume import Version
 from qhttp.errors import BodyError, FileError, HTTPStatusError, QHttpError, RedirectError, ResumeError, TooLarge
-
-cdef enum:
-    IN_MEMORY = 256 << 10       # as in body_sinks
 
 REDIRECTS = (301, 302, 303, 307, 308)
 # As they stand in a head that was made lower case.
@@ -89,7 +86,7 @@ cdef class Answered(Filed):
         if settings.into == "bytes":
             return Memory()
         sink = PartSink(self)
-        if announced > <uint64_t>IN_MEMORY:
+        if announced > <uint64_t>IN_MEMORY_CAP:
             (<PartSink>sink).want()
         return sink
 
@@ -100,7 +97,9 @@ cdef class Answered(Filed):
             raise ResumeError("the server sends a part of the file, though all of it was asked for")
         if CONTENT_ENCODING in lower:
             raise ResumeError("the part cannot be continued: the server codes what it sends")
-        self.asked.judge(206, self.headers, announced or None)
+        self.asked.judge(self.headers, announced or None)
+        if settings.max_size and self.asked.total > settings.max_size:
+            raise TooLarge(f"the file has {self.asked.total} bytes, more than the {settings.max_size} that are allowed")
         self.n_resumed, self.is_joined = self.part_len, True
         self.n_done, self.n_total = self.asked.start, self.asked.start + announced if announced else 0
         if settings.limit_rate or settings.host_limit_rate:
@@ -112,18 +111,23 @@ cdef class Answered(Filed):
         from qhttp.bulk.byteranges import parse_content_range
         from qhttp.bulk.segments import Split
         cdef uint64_t first_len = self.runner.settings.min_split_size
-        found = parse_content_range(self.header("content-range", ""))
+        try:
+            found = parse_content_range(self.header("content-range", ""))
+        except ValueError as error:
+            raise ResumeError(str(error)) from None
         if (found.start != 0 or found.total is None or found.end != min(first_len, <uint64_t>found.total) - 1
                 or announced != <uint64_t>found.end + 1 or CONTENT_ENCODING in lower):
             raise ResumeError("the server sends something else than the beginning of the file that was asked for")
         if self.runner.settings.max_size and found.total > self.runner.settings.max_size:
             raise TooLarge(f"the file has {found.total} bytes, more than the {self.runner.settings.max_size} that are allowed")
-        self.n_total = found.total
+        self.n_total, self.is_joined = found.total, True
         if self.given is not None:
             self.compare_size(found.total, True)
         if <uint64_t>found.total > first_len:
-            self.part = self.final + b".parts"
             self.version = Version.of(self.headers, found.total)
+            if not self.version.is_known and not (self.given or {}).get("checksum"):
+                raise ResumeError("the server does not say of which version the pieces are")
+            self.part = self.final + b".parts"
             self.pieces = Split(self, found.total, None, first_len)
         sink = PartSink(self)
         if self.pieces is not None:
@@ -137,7 +141,7 @@ cdef class Answered(Filed):
         pacer = self.runner.pacer_for(self)
         if join is not None:
             return PieceSink(decoder, pacer, None, self.fd, join.start, join.expected)
-        return PieceSink(decoder, pacer, self, -1, 0, None, IN_MEMORY if settings.into == "file" else 0)
+        return PieceSink(decoder, pacer, self, -1, 0, None, IN_MEMORY_CAP if settings.into == "file" else 0)
 
     def codings(self):
         """The content codings to undo, innermost last; [] for none."""
@@ -156,7 +160,7 @@ cdef class Answered(Filed):
             raise file_error(path, 17)
 
     def compare_size(self, n, exchange_is_known):
-        size = self.given.get("size")
+        size = self.given.get("size") if self.given is not None else None
         if size is not None and exchange_is_known and n != size:
             raise BodyError(f"the file has {n} bytes, and not the {size} that the list says")
 
@@ -188,7 +192,9 @@ cdef class Answered(Filed):
         except ValueError:
             return self.turn_to_mirror(error)
         self.host, self.target, self.effective, self.failures = self.runner.host_of(parts), parts.target, url, None
-        self.part_len, self.version, self.left = 0, None, None
+        self.left = None
+        self.forget_pieces()
+        self.part_len, self.version = 0, None
         return True
 
     # -- in pieces
@@ -206,14 +212,17 @@ cdef class Answered(Filed):
         self.sink, self.is_joined = None, True
         self.runner.lane_free(self)
         self.state = IN_PIECES
+        self.runner.wholes.add(self)
 
     def pieces_done(self):
         """All pieces have come."""
+        self.runner.wholes.discard(self)
         self.pieces, self.size = None, self.n_total
         self.place_file(None)
 
     def pieces_failed(self, error, left):
         """They will not; so much is still to come."""
+        self.runner.wholes.discard(self)
         if self.state == RUNNING:
             self.break_off()
             self.runner.lane_free(self)
@@ -222,9 +231,12 @@ cdef class Answered(Filed):
             self.no_part = self.no_mirrors = True
             self.forget_pieces()
             self.runner.wait_again(self, 0)
-        else:
+        else:                           # each has had its own tries
             self.left = left
-            self.try_again(error)
+            if self.turn_to_mirror(error):
+                self.runner.wait_again(self, 0)
+            else:
+                self.end_with(error)
 
     def first_piece_failed(self, error):
         """The request for the beginning is over while others fetch the rest. True: they go on with that, too."""
@@ -232,8 +244,12 @@ cdef class Answered(Filed):
         if self.fd < 0 or isinstance(error, (ResumeError, FileError)):
             pieces, self.pieces = self.pieces, None
             pieces.stop()
+            self.forget_pieces()
             return False
+        if isinstance(sink, PartSink) and (<PartSink>sink).is_worth_writing():
+            (<PartSink>sink).begin_part()
         n_good = (<PartSink>sink).end() if isinstance(sink, PartSink) and (<PartSink>sink).is_written() else 0
+        self.n_done -= self.n_told - min(self.n_told, <uint64_t>n_good)
         self.give_lane_to_pieces()
         self.pieces.first_ended(n_good)
         return True

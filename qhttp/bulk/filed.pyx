@@ -104,12 +104,14 @@ cdef class Filed(Outcome):
         if kept.segments is not None:
             self.part, self.left = self.final + b".parts", kept.segments
         part, path = self.part, self.path
+        self.is_opening = True
         self.runner.files.call(lambda: open_part(part, path, session, kept), self.kept_opened)
 
     def kept_opened(self, result, error):
+        self.is_opening = False
         if error is None:
             self.fd, self.part_len = result[0], result[1]
-        if self.state != RUNNING:       # stopped meanwhile
+        if self.state != RUNNING:       # stopped meanwhile, or too late
             self.close_part(True)
             return
         if error is not None:
@@ -118,12 +120,21 @@ cdef class Filed(Outcome):
         if self.part_len == 0:
             self.left = None            # it is not there any more
             self.forget_pieces()
+        elif self.left is not None and not self.may_go_on_in_pieces():
+            self.left = None
         elif self.left is not None:
             self.begin_pieces()
             return
         elif self.version.is_known:
             self.asked = Join(self.part_len, result[2], self.version)
         self.send()
+
+    def may_go_on_in_pieces(self):
+        """Whether what is there of a file in pieces fits to what is asked for now; pieces know no rates."""
+        settings, total = self.runner.settings, self.version.total
+        size = self.given.get("size") if self.given is not None else None
+        return (not settings.limit_rate and not settings.host_limit_rate and (size is None or size == total)
+                and not 0 < settings.max_size < total)
 
     def want_part(self, sink):
         """The body that goes into that sink needs a part, from its first byte on. What the file thread does for an earlier
@@ -135,15 +146,23 @@ cdef class Filed(Outcome):
         part, path, fd = self.part, self.path, self.fd
         self.is_opening = True
         if fd < 0:
-            self.runner.files.call(lambda: open_part(part, path, session, None), self.part_opened)
+            self.runner.files.call(lambda: open_part(part, path, session, None),
+                                   lambda result, error: self.part_opened(part, result, error))
         else:                           # what is in it is of another version
             self.part_len = 0
             self.runner.files.call(lambda: empty_part(fd, path, session), self.part_emptied)
 
-    def part_opened(self, result, error):
-        self.is_opening = False
-        if error is None:
+    def part_opened(self, part, result, error):
+        if error is None and part == self.part:
             self.fd, self.part_len = result[0], 0
+        elif error is None:             # that one is not wanted any more, but another
+            path, session = self.path, self.runner.files.session
+            self.runner.files.call(lambda: leave_part(result[0], part, path, session, False), forget)
+            self.is_opening = False
+            wanting, self.wanting = self.wanting, None
+            if self.state == RUNNING and wanting is not None and wanting is self.sink:
+                self.want_part(wanting)
+            return
         self.part_emptied(result, error)
 
     def part_emptied(self, result, error):
@@ -207,9 +226,9 @@ cdef class Filed(Outcome):
             self.asked = Join(self.part_len, end_of(self.fd, self.part_len), self.version)
 
     def forget_pieces(self):
-        """What is there of a file in pieces is of no use."""
-        self.part_len = 0
-        if self.part.endswith(b".parts"):
+        """What is there of a file in pieces is of no use, and what comes now goes into a part like any other."""
+        if self.final is not None and self.part.endswith(b".parts"):
+            self.part_len = 0
             self.close_part(False)
             self.part = self.final + b".part"
 
@@ -225,6 +244,8 @@ cdef class Filed(Outcome):
     def measure_part(self, error):
         """How much of what the part holds can be trusted."""
         cdef Sink sink = self.sink
+        if isinstance(error, ResumeError):
+            self.no_part = True         # nor are there pieces to be had
         if self.fd < 0:
             return
         is_cut = isinstance(error, (Truncated, UnexpectedClose, TimeoutError))
@@ -246,7 +267,7 @@ cdef class Filed(Outcome):
         elif isinstance(sink, PartSink) and self.asked is None:
             self.part_len = 0           # nothing of this answer is in it
         if isinstance(error, ResumeError):
-            self.part_len, self.no_part = 0, True
+            self.part_len = 0
 
     def can_be_continued(self):
         """Whether another run will know what the part is."""

@@ -31,6 +31,7 @@ cdef class Placing:
     cdef object check                   # called with the placing, on the file thread, before it gets its name; may raise
     cdef object record                  # (url, etag) for the session; None: nothing is recorded
     cdef readonly object error          # the QHttpError why it is not in its place; None: it is
+    cdef int take_descriptor(self)
 
 
 cdef class FileThread:

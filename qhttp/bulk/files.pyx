@@ -72,6 +72,12 @@ cdef class Placing:
         """Of the part, where the body is there; -1 otherwise."""
         return self.c.fd
 
+    cdef int take_descriptor(self):
+        """That of a part which did not get its name: it is the caller's now. -1: there is none."""
+        cdef int fd = self.c.fd
+        self.c.fd = -1
+        return fd
+
 
 cdef class Call:
     """Any other work for the thread: `function()`, then `callback(result, error)` in the loop."""

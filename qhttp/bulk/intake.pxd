@@ -9,12 +9,14 @@ cdef class Intake(Runner):
     cdef bytes method                   # of all rows
     cdef int64_t n_rows                 # taken so far
     cdef object sources                 # deque of iterators of rows
+    cdef bint is_reading                # a source is asked for its next row at this moment
     cdef bint is_dry                    # a source has nothing now: more() will say when
     cdef bint has_begun, is_stopping, is_over
     cdef dict hosts                     # origin -> Host
     cdef dict hosts_by_text             # "http://host:port" as it stands in URLs -> Host
     cdef object ready                   # deque of Hosts that may have something to start
     cdef Py_ssize_t n_waiting           # transfers at hosts, for a lane
+    cdef dict delayed                   # transfers that wait for the time of their next try -> its Timer, or None
     cdef object choose_proxy            # access.ProxyChoice, or None
     cdef Transfer take_row(self)
     cdef Transfer make_transfer(self, row)

@@ -23,8 +23,8 @@ cdef enum:
 cdef class Intake(Runner):
     def __init__(self, settings):
         self.settings, self.loop, self.method = settings, current_loop(), settings.method.encode("ascii")
-        self.hosts, self.hosts_by_text, self.in_flight = {}, {}, {}
-        self.ready, self.sources = deque(), deque()
+        self.hosts, self.hosts_by_text, self.in_flight, self.wholes = {}, {}, {}, set()
+        self.ready, self.sources, self.delayed = deque(), deque(), {}
 
     def check_open(self):
         """Raises RuntimeError in another thread or process, or after the end."""
@@ -46,6 +46,11 @@ cdef class Intake(Runner):
         """A source that had nothing has something, or has ended."""
         self.is_dry = False
         self.loop.schedule(self)
+
+    def leave_source(self, source):
+        """It has ended."""
+        if self.sources and self.sources[0] is source:
+            self.sources.popleft()
 
     def ask(self, method, url, headers, body, ranges):
         """Queues one request of any kind, and returns its Transfer."""
@@ -69,15 +74,19 @@ cdef class Intake(Runner):
     cdef Transfer take_row(self):
         """The next row's transfer; None: that was no good one, or there is none."""
         cdef Transfer transfer
+        source = self.sources[0]
+        self.is_reading = True          # it is the caller's own code, and may turn the loop
         try:
-            row = next(self.sources[0])
+            row = next(source)
         except StopIteration:
-            self.sources.popleft()
+            self.leave_source(source)
             return None
-        except Exception as error:      # out of the caller's own iterator
-            self.sources.popleft()
+        except Exception as error:
+            self.leave_source(source)
             self.loop.note_error(error)
             return None
+        finally:
+            self.is_reading = False
         if row is None:
             self.is_dry = True
             return None
@@ -114,6 +123,8 @@ cdef class Intake(Runner):
                     self.hosts_by_text[url[:end]] = host
             transfer.host = transfer.first_host = host
         except (ValueError, TypeError, QHttpError) as error:
+            from qhttp.bulk.requests import without_user
+            transfer.url, transfer.given = without_user(transfer.url), without_user(transfer.given)     # they are shown, and kept
             transfer.end_with(error if isinstance(error, QHttpError) else RequestError(str(error)))
         return transfer
 
@@ -141,8 +152,13 @@ cdef class Intake(Runner):
     def forget_hosts(self):
         """Those that have nothing to do."""
         cdef Host host
+        cdef Transfer transfer
+        cdef uint64_t now = self.loop.now()
+        cdef set wanted = set()
+        for transfer in self.delayed:
+            wanted.add(transfer.host)
         for origin, host in list(self.hosts.items()):
-            if not host.n_running and not host.n_waiting() and not host.is_listed and host.paused_until_ns < self.loop.now():
+            if not (host.n_running or host.n_waiting() or host.is_listed or host in wanted) and host.paused_until_ns < now:
                 del self.hosts[origin]
         self.hosts_by_text = {text: host for text, host in self.hosts_by_text.items() if self.hosts.get(host.origin) is host}
 

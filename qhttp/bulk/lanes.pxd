@@ -13,6 +13,9 @@ cdef class Lanes(Patience):
     cdef uint64_t wake_up_ns
     cdef object pump(self)
     cdef Transfer next_transfer(self)
+    cdef bint is_gentle                 # what is under way may come to its end
+    cdef Transfer take_waiting(self, Host host)
+    cdef object put_back(self, Transfer transfer)
     cdef bint may_start(self, Host host, uint64_t now)
     cdef object begin_transfer(self, Transfer transfer)
     cdef object send_ahead(self, Transfer transfer)

@@ -22,6 +22,8 @@ from qhttp.engine.time_limits cimport Options
 from _collections import deque
 from time import time_ns
 
+from qhttp.errors import QHttpError, RequestError
+
 cdef enum:
     IDLE_PER_LANE = 2           # idle connections kept: lanes go from host to host, and come back
     FILES_BYTES_CAP = 16 << 20  # of small bodies that wait for the file thread
@@ -119,23 +121,24 @@ cdef class Lanes(Patience):
                     yield row if isinstance(row, dict) else {"url": row}
 
     def in_work(self):
-        """Transfers that have a lane, or wait for one."""
+        """Transfers that are under way, or wait for a lane; each once."""
         cdef Transfer transfer
         cdef Host host
-        for transfer in list(self.busy):
-            yield transfer
-            if transfer.followers is not None:
-                yield from transfer.followers
-        yield from list(self.delayed)
-        for host in list(self.hosts.values()):
-            yield from list(host.again)
-            for i in range(host.waiting.n()):
-                yield host.waiting.item(i)
+        cdef dict found = dict.fromkeys(self.wholes)
+        for transfer in self.busy:
+            found[transfer.told()] = None
+            found.update(dict.fromkeys(transfer.followers or ()))
+        for transfer in self.delayed:
+            found[transfer.told()] = None
+        for host in self.hosts.values():
+            found.update({(<Transfer>waiting).told(): None for waiting in host.again})
+            found.update({host.waiting.item(i): None for i in range(host.waiting.n())})
+        return [transfer for transfer in found if (<Transfer>transfer).state != ENDED]
 
     # -- the pump
     cdef object pump(self):
         cdef Transfer transfer
-        while (not self.is_stopping and not self.is_over and len(self.busy) < self.settings.jobs
+        while ((not self.is_stopping or self.is_gentle) and not self.is_over and len(self.busy) < self.settings.jobs
                 and self.files.n_waiting < FILES_CAP and self.files.n_bytes_waiting < FILES_BYTES_CAP):
             transfer = self.next_transfer()
             if transfer is None:
@@ -160,18 +163,15 @@ cdef class Lanes(Patience):
             if not host.n_waiting():
                 continue
             if not self.may_start(host, now):
-                if host.n_running == 0:         # nothing of its own will bring it here again
+                if host.n_running < self.settings.per_host:     # it waits for its time, and for no lane
                     self.list_host(host)
                 continue
-            self.n_waiting -= 1
-            transfer = host.again.pop() if host.again else host.waiting.take_first()
-            if host.n_waiting():
-                self.list_host(host)
-            if transfer.state == ENDED:         # a piece that nobody needs any more
-                n = len(self.ready)
-                continue
-            return transfer
-        while (self.sources and not self.is_dry and not self.is_stopping
+            transfer = self.take_waiting(host)
+            if transfer is not None:
+                if host.n_waiting():
+                    self.list_host(host)
+                return transfer
+        while (self.sources and not self.is_dry and not self.is_stopping and not self.is_reading
                 and self.n_waiting + len(self.delayed) < self.settings.window):
             transfer = self.take_row()
             if transfer is None:
@@ -184,9 +184,31 @@ cdef class Lanes(Patience):
                 return transfer
             transfer.host.waiting.append(transfer)
             self.n_waiting += 1
-            if transfer.host.n_running == 0:
+            if transfer.host.n_running < self.settings.per_host:
                 self.list_host(transfer.host)
         return None
+
+    cdef Transfer take_waiting(self, Host host):
+        """The next of those that wait at a host; at a gentle end only the pieces of what is under way. None: there is none."""
+        cdef Transfer transfer = None
+        if not self.is_stopping:
+            transfer = host.again.pop() if host.again else host.waiting.take_first()
+        else:
+            for waiting in host.again:
+                if (<Transfer>waiting).told() is not waiting:
+                    transfer = waiting
+                    host.again.remove(transfer)
+                    break
+        if transfer is not None:
+            self.n_waiting -= 1
+        return transfer
+
+    cdef object put_back(self, Transfer transfer):
+        """It waits again, before others."""
+        transfer.host.again.append(transfer)
+        self.n_waiting += 1
+        self.list_host(transfer.host)
+        self.loop.schedule(self)
 
     cdef bint may_start(self, Host host, uint64_t now):
         if host.n_running >= self.settings.per_host:
@@ -276,32 +298,36 @@ cdef class Lanes(Patience):
         connection = exchange.connection
         if transfer.followers is None:
             transfer.followers = []
-        while len(transfer.followers) + 1 < self.settings.pipelining:
+        while transfer.followers is not None and len(transfer.followers) + 1 < self.settings.pipelining:
             if not host.n_waiting() and not self.read_for(host):
                 break
-            follower = host.again.pop() if host.again else host.waiting.take_first()
-            self.n_waiting -= 1
-            if follower.state == ENDED:
-                continue
-            is_ready = follower.get_ready()
-            if follower.state == WAITING and (self.is_stopping or not is_ready or not follower.may_go_ahead()
-                                              or not exchange.may_send_behind()):
-                host.again.append(follower)
-                self.n_waiting += 1
+            follower = self.take_waiting(host)
+            if follower is None:
                 break
-            if not is_ready:
+            if not follower.get_ready():        # its slots have turned the loop, maybe
+                if follower.state == WAITING:
+                    self.put_back(follower)
                 continue
-            ahead = follower.exchange = follower.make_exchange()
+            if (self.is_stopping or transfer.exchange is not exchange or not exchange.may_send_behind()
+                    or not follower.may_go_ahead()):
+                self.put_back(follower)
+                break
+            try:
+                ahead = follower.exchange = follower.make_exchange()
+            except Exception as error:
+                follower.end_with(error if isinstance(error, QHttpError) else RequestError(str(error)))
+                continue
             ahead.stand_in_line(connection)
             transfer.followers.append(follower)
             any_new = True
-        if any_new:
+        if any_new and transfer.exchange is exchange:
             connection.send_line()
 
     def read_for(self, Host host):
         """Reads rows until there is one for that host; False: there is none within the window."""
         cdef Transfer transfer
-        while self.sources and not self.is_dry and self.n_waiting + len(self.delayed) < self.settings.window:
+        while (self.sources and not self.is_dry and not self.is_stopping and not self.is_reading
+                and self.n_waiting + len(self.delayed) < self.settings.window):
             transfer = self.take_row()
             if transfer is not None:
                 transfer.host.waiting.append(transfer)
@@ -330,19 +356,22 @@ cdef class Lanes(Patience):
 
     # -- the end
     def stop(self, gently=False):
-        """Nothing new starts. Without `gently` what runs is broken off; what has come stays in the parts."""
+        """Nothing new starts. Without `gently` what runs is broken off; what has come stays in the parts. With it what runs comes to
+        its end, without further tries."""
         cdef Transfer transfer
         self.loop.check()
-        self.is_stopping = True
+        self.is_stopping, self.is_gentle = True, gently
         if not gently:
-            for transfer in list(self.busy):
+            for transfer in [*self.wholes, *self.busy]:
                 transfer.give_back()
             for transfer in list(self.delayed):
                 self.queue_again(transfer)
+            for transfer in list(self.in_work()):
+                transfer.give_back()    # what it has of its part
         self.loop.schedule(self)
 
     cdef object check_over(self):
-        if self.is_over or not self.has_begun or self.busy or self.files.n_waiting:
+        if self.is_over or not self.has_begun or self.busy or self.wholes or self.files.n_waiting or self.is_reading:
             return
         if not self.is_stopping and (self.sources or self.n_waiting or self.delayed):
             return

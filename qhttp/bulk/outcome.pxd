@@ -28,6 +28,7 @@ cdef class Runner(Task):
     cdef object policy                  # a retry.RetryPolicy
     cdef readonly object identity       # an Identity: credentials, cookies; None: there are none
     cdef dict in_flight                 # path -> the transfer that will have it
+    cdef set wholes                     # transfers whose pieces are under way
     cdef readonly Signal started, progress, finished, failed, retrying, done
     cdef readonly int64_t n_done, n_failed, n_skipped, n_retries
     cdef readonly uint64_t n_bytes      # of bodies, as they came
@@ -39,6 +40,7 @@ cdef class Runner(Task):
     cdef object lane_free(self, Outcome transfer)
     cdef object wait_again(self, Outcome transfer, uint64_t delay_ns)
     cdef object ended(self, Outcome transfer)
+    cdef object forget(self, Outcome transfer)
     cdef Host host_of(self, url)
 
 

@@ -28,6 +28,9 @@ cdef class Runner(Task):
     cdef object ended(self, Outcome transfer):
         raise NotImplementedError
 
+    cdef object forget(self, Outcome transfer):
+        raise NotImplementedError
+
     cdef Host host_of(self, url):
         raise NotImplementedError
 

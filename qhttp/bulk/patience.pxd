@@ -7,7 +7,6 @@ from qhttp.bulk.intake cimport Intake
 
 cdef class Patience(Intake):
     cdef set busy                       # transfers that have a lane
-    cdef dict delayed                   # transfers that wait for the time of their next try -> its Timer, or None
     cdef object bucket                  # rate.TokenBucket for all, or None
     cdef Timer watch                    # looks at the limits of time
     cdef uint64_t idle_ns, max_time_ns, speed_ns, tick_ns

@@ -31,7 +31,7 @@ cdef double PAUSE_CAP_S = 30.0
 cdef class Patience(Intake):
     def __init__(self, settings):
         Intake.__init__(self, settings)
-        self.busy, self.delayed = set(), {}
+        self.busy = set()
         self.idle_ns = <uint64_t>(settings.idle_timeout * 1e9)
         self.max_time_ns = <uint64_t>(settings.max_time * 1e9)
         self.min_speed, self.speed_ns = settings.min_speed[0], <uint64_t>(settings.min_speed[1] * 1e9)
@@ -76,6 +76,17 @@ cdef class Patience(Intake):
             self.delayed[transfer] = self.loop.call_at(self.loop.now() + delay_ns, lambda: self.queue_again(transfer))
         else:
             self.queue_again(transfer)
+
+    cdef object forget(self, Outcome outcome):
+        """It has ended while it waited: nothing waits for it any more."""
+        cdef Transfer transfer = <Transfer>outcome
+        if transfer in self.delayed:
+            timer = self.delayed.pop(transfer)
+            if timer is not None:
+                timer.cancel()
+        elif transfer in transfer.host.again:
+            transfer.host.again.remove(transfer)
+            self.n_waiting -= 1
 
     def queue_again(self, Transfer transfer):
         if transfer not in self.delayed:
@@ -131,7 +142,7 @@ cdef class Patience(Intake):
         moved = max(exchange.last_moved(), transfer.since_ns)
         if self.idle_ns and now > moved and now - moved >= self.idle_ns:
             return TimeoutError(f"no byte came for {self.settings.idle_timeout:g} s")
-        if self.min_speed and self.speed_ns and self.bucket is None and now - transfer.mark_ns >= self.speed_ns:
+        if self.min_speed and self.speed_ns and self.bucket is None and transfer.host.bucket is None and now - transfer.mark_ns >= self.speed_ns:
             moved = exchange.n_moved()
             if (moved - min(moved, transfer.mark_n)) * 1e9 < self.min_speed * (now - transfer.mark_ns):
                 return TimeoutError(f"slower than {self.settings.min_speed[0]:g} bytes/s over {self.settings.min_speed[1]:g} s")

@@ -62,6 +62,15 @@ def fields_for(runner: Any, transfer: Any) -> list[tuple[str, str]]:
     return fields + transfer.range_fields
 
 
+def without_user(given: Any) -> Any:
+    """A URL, or a row, that was refused: without what stands before an @, which may be a password."""
+    if isinstance(given, dict):
+        return {**given, "url": without_user(given.get("url"))}
+    scheme, mark, rest = given.partition("://") if isinstance(given, str) else ("", "", "")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{mark}{authority.rpartition('@')[2]}{slash}{path}" if "@" in authority else given
+
+
 def checked_headers(given: Any) -> list[tuple[str, str]]:
     """(name, value) pairs that may be sent. Raises ValueError."""
     pairs = [(str(name), str(value)) for name, value in (given.items() if isinstance(given, dict) else given)]

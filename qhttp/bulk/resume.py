@@ -15,8 +15,6 @@ from qhttp.errors import BodyError, ResumeError, Truncated
 OVERLAP = 16 << 10      # bytes of the part that are fetched once more
 CONTINUE_FROM = 64 << 10        # bytes of a part that are worth a Range request
 
-CONTINUES, STARTS_AGAIN = "continues", "starts again"
-
 
 class Version:
     """What tells one version of a file from another. etag: as sent, or None. last_modified: as sent, if it is strong
@@ -51,6 +49,8 @@ class Version:
     def is_other(self, found: Version) -> bool:
         """Whether an answer says itself that it is of another version."""
         return ((self.etag is not None and found.etag is not None and self.etag != found.etag)
+                or (self.last_modified is not None and found.last_modified is not None
+                    and self.last_modified != found.last_modified)
                 or (self.total is not None and found.total is not None and self.total != found.total))
 
 
@@ -76,12 +76,8 @@ class Join:
         if_range = self.version.if_range
         return [("Range", f"bytes={self.start}-"), *([("If-Range", if_range)] if if_range is not None else ())]
 
-    def judge(self, status: int, fields: list[tuple[str, str]], length: int | None) -> str:
-        """CONTINUES or STARTS_AGAIN; `length`: of the body as announced. Raises ResumeError for an answer that is neither."""
-        if status == 200:
-            return STARTS_AGAIN
-        if status != 206:
-            raise ResumeError(f"the part cannot be continued: the server says {status}")
+    def judge(self, fields: list[tuple[str, str]], length: int | None) -> None:
+        """Raises ResumeError for a 206 that is not the continuation; `length`: of its body as announced, None: it is not."""
         values = [value for name, value in fields if name.lower() == "content-range"]
         if len(values) != 1:
             raise ResumeError("the part cannot be continued: the server does not say which bytes it sends")
@@ -96,7 +92,6 @@ class Join:
         if self.version.is_other(Version.of(fields, found.total)):
             raise ResumeError("the part cannot be continued: the server has another version of the file")
         self.total = found.total
-        return CONTINUES
 
     def check_end(self, n: int) -> None:
         """The file has n bytes now; raises Truncated or BodyError where the answer said otherwise."""
@@ -119,15 +114,25 @@ def open_part(part: bytes, path: str, session, kept) -> tuple[int, int, bytes]:
     try:
         about = os.fstat(fd)
         if kept is not None and about.st_ino == kept.ino:
-            if kept.segments is not None:
+            if kept.segments is not None and end_of_pieces(kept) <= about.st_size <= kept.total:
                 return fd, about.st_size, b""
-            if about.st_size >= CONTINUE_FROM and (kept.total is None or about.st_size <= kept.total):
+            if kept.segments is None and about.st_size >= CONTINUE_FROM and (kept.total is None or about.st_size <= kept.total):
                 return fd, about.st_size, end_of(fd, about.st_size)
         empty_part(fd, path, session)
         return fd, 0, b""
     except BaseException:
         os.close(fd)
         raise
+
+
+def end_of_pieces(kept) -> int:
+    """How long a file in pieces is at least, after what the session says is still to come."""
+    end = kept.total
+    for first, behind in sorted(kept.segments, reverse=True):
+        if behind < end:
+            break
+        end = first
+    return end
 
 
 def empty_part(fd: int, path: str, session) -> None:

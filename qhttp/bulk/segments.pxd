@@ -34,6 +34,7 @@ cdef class Split:
     cdef uint64_t first_end
     cdef bint is_over
     cdef object fill(self)
+    cdef object note_head(self, Piece piece)
     cdef Source next_source(self)
     cdef object settle(self)
     cdef object piece_ended(self, Piece piece, object error)

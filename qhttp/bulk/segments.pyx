@@ -17,6 +17,7 @@ from qhttp.bulk.outcome cimport ENDED, RUNNING, Outcome
 from qhttp.bulk.transfer cimport Transfer
 
 from qhttp.bulk.byteranges import parse_content_range
+from qhttp.bulk.filed import forget
 from qhttp.bulk.resume import Version
 from qhttp.errors import ResumeError, Truncated
 
@@ -35,7 +36,8 @@ cdef class Piece(Transfer):
         self.runner, self.method, self.given = transfer.runner, b"GET", transfer.row
         self.url, self.target = source.url, source.target
         self.host, self.first_host = source.host, transfer.first_host
-        self.start_ns, self.is_prepared = transfer.start_ns, True
+        self.start_ns, self.is_prepared, self.is_told = transfer.start_ns, True, True
+        self.part = transfer.part       # for messages
 
     @property
     def range_fields(self):
@@ -49,6 +51,8 @@ cdef class Piece(Transfer):
         return self.whole.transfer
 
     cdef Sink choose_sink(self, int status, bytes lower, uint64_t announced, bint is_empty):
+        if status == 412 or status == 416:
+            raise ResumeError("a piece of the file cannot be fetched: it has changed")
         if status != 206:
             return Transfer.choose_sink(self, status, lower, announced, is_empty)
         try:
@@ -74,11 +78,15 @@ cdef class Piece(Transfer):
             self.fail_with(Truncated("the piece is shorter than was asked for"))
         else:
             self.host.has_answered()
+            self.whole.note_head(self)
             self.end_with(None)
 
     def measure_part(self, error):
         if isinstance(self.sink, RangeSink):
             self.first = min(self.sink.c.offset, self.end)
+
+    def turn_to_mirror(self, error):
+        return False                    # that is for the whole to decide
 
     def try_again(self, error):
         if isinstance(error, ResumeError):
@@ -96,6 +104,7 @@ cdef class Piece(Transfer):
             self.break_off()
             self.measure_part(error)
             self.runner.lane_free(self)
+        self.runner.forget(self)
         self.state, self.sink, self.error = ENDED, None, error
         self.whole.piece_ended(self, error)
 
@@ -111,12 +120,20 @@ cdef class Split:
         self.first_is_out = first_end > 0
         self.has_checksum = bool(transfer.row.get("checksum"))
         self.sources = [self.make_source(transfer.url_effective, transfer.version, True)]
-        if not transfer.no_mirrors:
-            self.sources += [self.make_source(url, None, False) for url in transfer.row.get("mirrors") or ()]
+        for url in () if transfer.no_mirrors else transfer.row.get("mirrors") or ():
+            try:
+                self.sources.append(self.make_source(url, None, False))
+            except ValueError:
+                pass                    # no URL: the others may do
         if ranges is None:
             size = max(<uint64_t>settings.min_split_size, (total - first_end) // (settings.split * PIECES_PER_LANE))
             ranges = [[at, min(at + size, total)] for at in range(first_end, total, size)]
         self.ranges = list(reversed(ranges))
+
+    cdef object note_head(self, Piece piece):
+        """Where the transfer has had no answer of its own, a piece's speaks for it."""
+        if self.transfer.block is None:
+            self.transfer.block, self.transfer.status = piece.block, piece.status
 
     def make_source(self, url, version, is_main):
         from qhttp.protocol.url import split
@@ -183,7 +200,7 @@ cdef class Split:
             if piece.source.is_main:
                 self.fail(error)
                 return
-        elif error is not None and not (piece.source.is_bad or piece.source.is_main):
+        elif error is not None and not piece.source.is_main:
             piece.source.is_bad = True  # a mirror that does not work
         elif error is not None:
             self.fail(error)
@@ -229,7 +246,7 @@ cdef class Split:
             return
         left = self.left()
         path, url, fd = transfer.path, transfer.url, transfer.fd
-        transfer.runner.files.call(lambda: record_pieces(session, path, url, fd, version, left), lambda result, error: None)
+        transfer.runner.files.call(lambda: record_pieces(session, path, url, fd, version, left), forget)
 
 
 def record_pieces(session, path, url, fd, version, left):

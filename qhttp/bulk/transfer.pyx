@@ -22,10 +22,10 @@ from qhttp.engine.exchange cimport Exchange
 from qhttp.engine.observer cimport Request
 from qhttp.protocol.request cimport full_head, simple_head
 
-from qhttp.bulk.filed import forget, leave_part
+from qhttp.bulk.filed import forget
 from qhttp.bulk.files import file_error
 from qhttp.errors import (
-    BodyError, ChecksumMismatch, DeviceError, FileError, QHttpError, RedirectError, ResumeError, TooLarge, Truncated,
+    BodyError, ChecksumMismatch, DeviceError, FileError, QHttpError, RedirectError, RequestError, ResumeError, TooLarge, Truncated,
 )
 from qhttp.protocol.request import IDEMPOTENT
 
@@ -46,10 +46,6 @@ cdef class Transfer(Answered):
             return True
         self.is_prepared = True
         self.start_ns = self.runner.loop.now()
-        if self.runner.started.slots is not None:
-            self.runner.emit(self.runner.started, self)
-            if self.state != state:
-                return False            # ended, or given back, in that slot
         try:
             return self.prepare()
         except OSError as error:
@@ -58,14 +54,21 @@ cdef class Transfer(Answered):
             self.end_with(error if isinstance(error, QHttpError) else FileError(str(error)))
         return False
 
+    cdef bint tell_started(self):
+        """Tells that it begins, once. False: it was ended, or given back, in that slot."""
+        if not self.is_told and self.runner.started.slots is not None:
+            self.is_told = True
+            self.runner.emit(self.runner.started, self)
+        return self.state == RUNNING
+
     cdef bint may_go_ahead(self):
         """Whether its request is a plain one, that may be sent before its turn."""
-        return self.kept is None and self.fd < 0
+        return self.kept is None and self.fd < 0 and self.left is None and self.body is None and self.method in IDEMPOTENT
 
     cdef object start(self):
         """There is a lane for it."""
         self.state = RUNNING
-        if not self.get_ready():
+        if not self.tell_started() or not self.get_ready():
             return
         self.since_ns = self.runner.loop.now()
         if self.kept is not None:
@@ -87,18 +90,23 @@ cdef class Transfer(Answered):
         """Its request has been sent behind another one's, which is answered: it has the lane."""
         self.since_ns = self.mark_ns = self.runner.loop.now()
         self.mark_n = 0
-        if self.state == RUNNING and self.exchange is not None:
+        if self.state == RUNNING and self.tell_started() and self.exchange is not None:
             self.exchange.begin()
 
     cdef object send(self):
         cdef Exchange exchange
         settings = self.runner.settings
-        self.probes = (settings.split > 1 and self.path is not None and self.fd < 0 and not self.no_part
+        if self.pieces is None:
+            self.forget_pieces()
+        self.probes = (settings.split > 1 and not self.is_opening and self.path is not None and self.fd < 0 and not self.no_part
                        and not settings.compressed and not settings.limit_rate and not settings.host_limit_rate)
-        exchange = self.make_exchange()
-        self.exchange = exchange
-        self.mark_ns, self.mark_n = self.since_ns, 0
-        exchange.begin()
+        try:
+            exchange = self.exchange = self.make_exchange()
+            self.mark_ns, self.mark_n = self.since_ns, 0
+            exchange.begin()
+        except Exception as error:      # cookies, say, that cannot be sent
+            self.break_off()
+            self.fail_with(error if isinstance(error, QHttpError) else RequestError(str(error)))
 
     cdef Exchange make_exchange(self):
         cdef Exchange exchange = Exchange.__new__(Exchange)
@@ -173,7 +181,10 @@ cdef class Transfer(Answered):
     cdef object credentials(self, object route, Request request, bint is_fresh):
         if self.runner.identity is None:
             return None
-        return self.runner.identity.credentials(self, request.head, is_fresh)
+        try:
+            return self.runner.identity.credentials(self, request.head, is_fresh)
+        except (OSError, ValueError):   # a netrc file that is gone, say: then without, and the server will tell
+            return None
 
     cdef object challenged(self, bytes block, int status):
         self.block, self.status = block, status
@@ -361,6 +372,9 @@ cdef class Transfer(Answered):
         self.state = PLACING
         self.sink = None
         runner.lane_free(self)
+        if body is not None and settings.existing == "overwrite" and runner.files.session is not None:
+            session, path = runner.files.session, self.path     # the part may be of another version, and known
+            runner.files.call(lambda: session.drop_part(path), forget)
         if body is None:
             fd, self.fd = self.fd, -1
         elif self.fd >= 0:
@@ -370,15 +384,11 @@ cdef class Transfer(Answered):
 
     def placed(self, Placing placing):
         """The file thread is done with it."""
-        if self.state != PLACING:
-            return
         if placing.error is None:
             self.end_with(None)
             return
-        if placing.body is None:        # that of a small body is gone already
-            part, path, session = self.part, self.path, self.runner.files.session
-            keep = not isinstance(placing.error, BodyError) and self.version is not None and self.can_be_continued()
-            self.runner.files.call(lambda: leave_part(-1, part, path, session, keep), forget)
+        self.fd = placing.take_descriptor()     # still ours, and locked; what a small body was in is gone
+        self.close_part(not isinstance(placing.error, BodyError) and self.can_be_continued())
         self.part_len = 0
         self.no_mirrors = self.no_mirrors or isinstance(placing.error, ChecksumMismatch)
         self.part = self.final + b".part"
@@ -410,23 +420,25 @@ cdef class Transfer(Answered):
         self.state = WAITING
         self.runner.lane_free(self)
         if was_joining and isinstance(error, ResumeError):
-            self.asked = None           # not a failure: what was tried first did not work, now all of it is fetched
+            self.asked, self.no_part, self.probes = None, True, False           # not a failure: what was tried first did not work, now all of it is fetched
             self.runner.wait_again(self, 0)
         else:
             self.try_again(error)
 
     def try_again(self, error):
+        cdef Outcome told
         delay = self.runner.next_try(self, error)
         if delay is None and not self.turn_to_mirror(error):
             self.end_with(error)
             return
         delay = delay or 0.0
-        self.n_retries += 1
+        told = self.told()
+        told.n_retries += 1
         self.state = WAITING
         self.asked = None
         self.runner.wait_again(self, <uint64_t>(delay * 1e9))       # before a slot may turn the loop
         if self.runner.retrying.slots is not None:
-            self.runner.emit(self.runner.retrying, self.told(), delay, error)
+            self.runner.emit(self.runner.retrying, told, delay, error)
 
     cdef object end_with(self, error):
         """That was it."""
@@ -436,6 +448,7 @@ cdef class Transfer(Answered):
         if self.state == RUNNING:
             self.runner.lane_free(self)
         self.state = ENDED
+        self.runner.wholes.discard(self)
         self.error = error
         self.end_ns = self.runner.loop.now()
         if self.pieces is not None:
@@ -451,6 +464,8 @@ cdef class Transfer(Answered):
 
     def time_out(self, error):
         """It is too slow."""
+        if self.exchange is None and self.is_opening:
+            return                      # the file thread is, and will answer
         self.break_off()
         self.fail_with(error)
 
@@ -461,8 +476,11 @@ cdef class Transfer(Answered):
 
     def give_back(self):
         """Stops where it stands, without having failed: what has come stays in its part, and the rest is for another run."""
+        if self.state == WAITING and self.fd >= 0:      # between two tries
+            self.close_part(self.can_be_continued())
         if self.state != RUNNING and self.pieces is None:
             return
+        self.runner.wholes.discard(self)
         self.break_off()
         if self.pieces is not None:
             self.left, self.pieces = self.pieces.stop(), None

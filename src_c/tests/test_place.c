@@ -409,8 +409,30 @@ static void run_part_rows(void)
         }
         expect_content(path, PART_ROWS[i].at_end);
         expect_content(part, PART_ROWS[i].part_at_end);
+        expect_n("still open", place.fd >= 0, PART_ROWS[i].write_error || PART_ROWS[i].rename_error);
+        if (place.fd >= 0) { /* it stays locked until its owner has decided */
+            expect(PART_ROWS[i].is_gone || qh_part_open(part) < 0, "a part that did not get its name is not locked");
+            close(place.fd);
+        }
         expect_n("descriptors", n_descriptors(), n_before);
     }
+}
+
+static void test_other_part_under_the_name(void)
+{
+    row("place_part_that_is_not_the_one_written_stays");
+    (void)set_up(FREE);
+    int fd = qh_part_open(part);
+    expect(fd >= 0 && pwrite(fd, DATA, DATA_LEN, 0) == DATA_LEN, "it cannot be opened and written");
+    qh_place place = {.part = part, .path = path, .fd = fd, .size = DATA_LEN};
+    expect(qh_place_write(&place) == 0, "error %d", place.error);
+    require(unlink(part) == 0, "unlink");
+    put(part, "another's");
+    expect(qh_place_rename(&place) == -1, "it is renamed");
+    expect_n("error", (uint64_t)place.error, ESTALE);
+    expect_content(path, "-");
+    expect_content(part, "another's");
+    close(place.fd);
 }
 
 static void test_locks(void)
@@ -489,6 +511,7 @@ int main(void)
     test_nameless_before_its_name();
     test_empty();
     run_part_rows();
+    test_other_part_under_the_name();
     test_locks();
     run_open_rows();
     test_sync_folder();
