@@ -13,6 +13,7 @@ from posix.unistd cimport F_OK, access as c_access
 from qhttp._core cimport Sink
 from qhttp.bulk.body_sinks cimport PartSink, PieceSink
 from qhttp.bulk.outcome cimport ENDED, PLACING, RUNNING, WAITING, Outcome
+from qhttp.engine.exchange cimport Exchange
 
 from os import close as close_descriptor, fsencode, stat, unlink
 
@@ -179,10 +180,12 @@ cdef class Filed(Outcome):
 
     def go_on_in_part(self):
         """The part is there, and empty."""
-        if isinstance(self.sink, PieceSink):
-            (<PieceSink>self.sink).opened(self.fd, 0)
+        cdef Exchange exchange
+        cdef Sink sink = self.sink
+        if isinstance(sink, PieceSink):
+            (<PieceSink>sink).opened(self.fd, 0)
             try:
-                self.sink.settle()      # what has come meanwhile
+                sink.settle()           # what has come meanwhile
             except DeviceError as error:
                 self.break_off()
                 self.fail_with(self.failure_of_sink() or error)
@@ -193,8 +196,9 @@ cdef class Filed(Outcome):
             self.pieces.begin()
         else:
             self.note_part()
-        if self.exchange is not None:
-            self.exchange.resume()
+        exchange = self.exchange        # a reference of our own
+        if exchange is not None:
+            exchange.resume()
         else:                           # all of it has come meanwhile
             self.complete()
 

@@ -88,10 +88,12 @@ cdef class Transfer(Answered):
 
     def take_turn(self):
         """Its request has been sent behind another one's, which is answered: it has the lane."""
+        cdef Exchange exchange
         self.since_ns = self.mark_ns = self.runner.loop.now()
         self.mark_n = 0
         if self.state == RUNNING and self.tell_started() and self.exchange is not None:
-            self.exchange.begin()
+            exchange = self.exchange    # a reference of our own: it may be its end
+            exchange.begin()
 
     cdef object send(self):
         cdef Exchange exchange
@@ -471,8 +473,9 @@ cdef class Transfer(Answered):
 
     def resume(self):
         """It waited for leave to receive, and may ask again."""
-        if self.exchange is not None:
-            self.exchange.resume()
+        cdef Exchange exchange = self.exchange
+        if exchange is not None:
+            exchange.resume()
 
     def give_back(self):
         """Stops where it stands, without having failed: what has come stays in its part, and the rest is for another run."""
