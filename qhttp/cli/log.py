@@ -53,9 +53,19 @@ class JsonLog:
 
 
 def open_log(path: str) -> BinaryIO:
-    """A log to append to; only its owner may read it, if it is made here: URLs may be secrets. Raises OSError."""
+    """A log to append to; only its owner may read it, if it is made here: URLs may be secrets. A line that a kill has cut
+    stays a line of its own. Raises OSError."""
     import os
-    return open(path, "ab", buffering=0, opener=lambda name, flags: os.open(name, flags, 0o600))
+    file = open(path, "ab", buffering=0, opener=lambda name, flags: os.open(name, flags, 0o600))
+    try:
+        with open(path, "rb") as written:
+            is_cut = written.seek(0, os.SEEK_END) > 0 and written.seek(-1, os.SEEK_END) >= 0 and written.read(1) != b"\n"
+        if is_cut:
+            file.write(b"\n")
+    except OSError:
+        pass                        # what cannot be read, a pipe say, has no lines
+    return file
+
 
 
 def open_stdout() -> BinaryIO:

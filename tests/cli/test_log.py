@@ -72,11 +72,19 @@ def test_log_of_what_json_does_not_know_has_its_text():
 
 def test_open_log_is_appended_to_and_its_owners_own(tmp_path):
     path = tmp_path / "log"
-    for text in (b"a", b"b"):
+    for text in (b"a\n", b"b\n"):
         with open_log(str(path)) as file:
             file.write(text)
-    assert path.read_bytes() == b"ab"
+    assert path.read_bytes() == b"a\nb\n"
     assert stat.S_IMODE(os.stat(path).st_mode) & 0o077 == 0
+
+
+def test_open_log_begins_a_line_behind_one_that_was_cut(tmp_path):
+    path = tmp_path / "log"
+    for before, after in ((b'{"url":"a"}\n{"ur', b'{"url":"a"}\n{"ur\n'), (b'{"url":"a"}\n', b'{"url":"a"}\n'), (b"", b"")):
+        path.write_bytes(before)
+        open_log(str(path)).close()
+        assert path.read_bytes() == after
 
 
 def test_open_stdout_without_one_is_an_oserror(monkeypatch):

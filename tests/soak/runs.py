@@ -126,10 +126,14 @@ def versions_in(data: bytes, files: SeededFiles, number: int, n_versions: int, *
 
 
 def read_log(path: Path) -> list[dict]:
-    """The lines of a log, without a last one that a kill has cut."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+    """The lines of a log, without those that a kill has cut: each is the beginning of one."""
+    rows = []
+    for line in path.read_bytes().split(b"\n") if path.exists() else ():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue
+    return rows
 
 
 def bound(n_bad: int, n: int) -> str:
