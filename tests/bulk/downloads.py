@@ -6,6 +6,7 @@ import random
 import threading
 
 import pytest
+from support.loops import turn_until
 from support.watchdog import limited
 
 import qhttp
@@ -119,3 +120,9 @@ class HeldFiles:
 
 def n_descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
+
+
+def descriptors_go_back_to(before: int) -> None:
+    """Waits until there are no more than before: the servers of a test have theirs in this process, too, and close them when
+    they can."""
+    turn_until(lambda: n_descriptors() <= before)

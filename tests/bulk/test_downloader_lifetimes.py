@@ -5,7 +5,7 @@ import threading
 import weakref
 
 import pytest
-from bulk.downloads import LARGE, Quick, body, download, n_descriptors, names_in, running
+from bulk.downloads import LARGE, Quick, body, descriptors_go_back_to, download, n_descriptors, names_in, running
 from bulk.origin import Each, Origin, answer, redirect
 from core.process_tools import in_child, in_thread
 from support.actions import Close, Drain, Reset
@@ -119,8 +119,8 @@ def test_descriptors_after_each_kind_of_end(tmp_path):
     with Origin(PAGES) as origin:
         def closed(expected=None):
             origin.wait_for(lambda: all(connection.how_ended for connection in origin.connections))
-            if expected is not None:        # the server may not have seen the last ones yet, which have been closed since
-                origin.wait_for(lambda: n_descriptors() == expected)
+            if expected is not None:
+                descriptors_go_back_to(expected)
             return n_descriptors()
         download([origin.url(path) for path in PAGES], dir=tmp_path / "warm", retries=1, session=tmp_path / "session")
         before = closed()

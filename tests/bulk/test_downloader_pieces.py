@@ -4,7 +4,7 @@ import hashlib
 import threading
 
 import pytest
-from bulk.downloads import LIMIT_S, HeldFiles, body, files_in, n_descriptors, names_in, running
+from bulk.downloads import LIMIT_S, HeldFiles, body, descriptors_go_back_to, files_in, n_descriptors, names_in, running
 from bulk.origin import NOW, OLD, Origin, answer, chunked, redirect
 from bulk.range_servers import DATA, FIRST, IS_ODD, OTHER, SPLIT, N, Ranged, covers, cut, fetch, fetch_all, says, status
 from support.actions import Close, Pause, Send
@@ -264,7 +264,7 @@ def test_pieces_that_fail_for_good_leave_nothing(fault, kind, start, tmp_path):
     else:
         assert transfer.error is not None and (kind is None or seen.kinds == {"a": kind}) and names_in(tmp_path) == []
         assert seen.had_errors == [True]
-    assert n_descriptors() <= before
+    descriptors_go_back_to(before)
 
 
 def test_pieces_that_all_fail_leave_nothing(tmp_path):
@@ -408,4 +408,4 @@ def test_pieces_give_descriptors_back(tmp_path):
             origin.answers["/a"] = Ranged(at={SECOND: [cut(10)], number * FIRST: [cut(1000)]})
             assert fetch(origin.url("/a"), tmp_path / str(number)).error is None
         origin.wait_for(lambda: all(connection.how_ended for connection in origin.connections))
-        assert n_descriptors() <= before
+        descriptors_go_back_to(before)

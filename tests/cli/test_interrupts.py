@@ -105,6 +105,7 @@ def test_interrupt_before_anything_was_begun_is_seven(monkeypatch, capsys):
     assert qhttp.cli.main([]) == 7
 
 
+TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROGRAM = """
 import qhttp.cli, qhttp.cli.command
 from cli.fake import FakeDownloader, WAIT
@@ -123,7 +124,7 @@ def test_interrupt_is_seen_while_the_loop_sleeps_and_stdin_gives_nothing():
     program = subprocess.Popen(
         [sys.executable, "-c", PROGRAM], cwd=root, text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{root}/tests"})
+        env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{TESTS}"})
     with program:
         assert program.stdout.readline() == "begun\n"
         program.send_signal(signal.SIGINT)
