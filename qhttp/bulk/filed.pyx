@@ -17,10 +17,12 @@ from qhttp.engine.exchange cimport Exchange
 
 from os import close as close_descriptor, fsencode, stat, unlink
 
-from qhttp.bulk.files import file_error
+from qhttp.bulk.files import file_error, open_locked
 from qhttp.bulk.naming import path_for
 from qhttp.bulk.resume import Join, Version, empty_part, end_of, open_part
 from qhttp.errors import DeviceError, FileError, ResumeError, TimeoutError, Truncated, UnexpectedClose
+
+CUTS = (Truncated, UnexpectedClose, TimeoutError)       # what came before is a true beginning
 
 
 cdef class Filed(Outcome):
@@ -52,6 +54,8 @@ cdef class Filed(Outcome):
         if self.runner.session is not None and settings.resume:
             kept = self.runner.session.part(self.path)
             self.kept = kept if kept is not None and kept.url == self.url else None
+        self.has_stale = (self.runner.files.session is not None and self.kept is None
+                          and c_access(PyBytes_AS_STRING(self.part), F_OK) == 0)
         return True
 
     def has_name(self):
@@ -252,7 +256,7 @@ cdef class Filed(Outcome):
             self.no_part = True         # nor are there pieces to be had
         if self.fd < 0:
             return
-        is_cut = isinstance(error, (Truncated, UnexpectedClose, TimeoutError))
+        is_cut = isinstance(error, CUTS)
         if is_cut and isinstance(sink, PartSink) and (<PartSink>sink).is_worth_writing():
             (<PartSink>sink).begin_part()
         if isinstance(sink, PartSink) and (<PartSink>sink).is_written():
@@ -282,6 +286,16 @@ cdef class Filed(Outcome):
 
 def forget(result, error):
     """Nobody waits for that."""
+
+
+def remove_stale(part):
+    """Removes a part that nobody knows, unless another run is at it."""
+    try:
+        fd = open_locked(part)
+        unlink(part)
+        close_descriptor(fd)
+    except OSError:
+        pass
 
 
 def leave_part(fd, part, path, session, keep):

@@ -22,7 +22,7 @@ from qhttp.engine.exchange cimport Exchange
 from qhttp.engine.observer cimport Request
 from qhttp.protocol.request cimport full_head, simple_head
 
-from qhttp.bulk.filed import forget
+from qhttp.bulk.filed import forget, remove_stale
 from qhttp.bulk.files import file_error
 from qhttp.errors import (
     BodyError, ChecksumMismatch, DeviceError, FileError, QHttpError, RedirectError, RequestError, ResumeError, TooLarge, Truncated,
@@ -377,6 +377,9 @@ cdef class Transfer(Answered):
         if body is not None and settings.existing == "overwrite" and runner.files.session is not None:
             session, path = runner.files.session, self.path     # the part may be of another version, and known
             runner.files.call(lambda: session.drop_part(path), forget)
+        if body is not None and self.has_stale:
+            part = self.part
+            runner.files.call(lambda: remove_stale(part), forget)
         if body is None:
             fd, self.fd = self.fd, -1
         elif self.fd >= 0:

@@ -90,7 +90,7 @@ def test_resuming_what_was_cut_while_still_small_makes_progress(tmp_path):
     """Each answer ends after 200 kB: what came counts, also before memory was full."""
     versioned = Versioned(body(1_000_000), cuts=[200_000] * 20)
     with Origin({"/a": versioned}) as origin:
-        transfer = one(origin.url("/a"), dir=tmp_path, retries=8)
+        transfer = one(origin.url("/a"), dir=tmp_path, retries=18)      # the first ones may come before the part is open
     assert transfer.error is None and files_in(tmp_path) == {"a": body(1_000_000)}
 
 

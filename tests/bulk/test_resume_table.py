@@ -40,10 +40,7 @@ def test_part_ends_as_the_table_says(tmp_path, behaviour, state, size):
     expected = behaviour.expected[state]
     assert outcome.how == expected
     assert outcome.is_whole == (expected in (CONTINUED, ANEW))
-    if state == UNKNOWN and size == SMALL:
-        assert outcome.part == part         # nobody's: a small file is made without a part, and leaves it alone
-    else:
-        assert outcome.part == (None if outcome.is_whole else part)     # an error page is never appended
+    assert outcome.part == (None if outcome.is_whole else part)         # an error page is never appended
     if state in (EMPTY, TOO_LONG, UNKNOWN) and behaviour.reply is not cut_once:
         assert outcome.n_ranges == 0 and outcome.n_fetched == size
     if expected == CONTINUED and behaviour.reply is not cut_once:

@@ -164,7 +164,8 @@ def test_refusal_stops_the_upload_and_closes(scripted_server, client, file, kind
     data = noise(32 << 20)
     device = {"file": lambda: file(data), "bytes": lambda: data, "device": lambda: io.BytesIO(data)}[kind]()
     refusal = faults.whole(status=b"HTTP/1.1 413 Too Large\r\n")
-    server = scripted_server([ReceiveHead(), Send(refusal), Drain(1)], faults.answer())
+    until_next = lambda peer: peer.server.wait_for(lambda: len(peer.server.connections) > 1)    # and reads no more
+    server = scripted_server([ReceiveHead(), Send(refusal), until_next, Close()], faults.answer())
     recorded = client(server)
     assert post(recorded, device) == OK
     assert recorded.statuses == [413] and recorded.states[-2:] == ["Closing", "Unconnected"]
