@@ -9,6 +9,7 @@ cdef class Filed(Outcome):
     cdef bint is_prepared               # its name is chosen, and nothing is in its way
     cdef int fd                         # of the part, open for writing; -1
     cdef bint is_opening                # the file thread opens or empties the part ...
+    cdef bint is_empty                  # the part is open, and nothing has been written since it was emptied
     cdef bint has_stale                 # there is a part that the session does not know
     cdef object wanting                 # ... and this sink waits for it; None: none does any more
     cdef object kept                    # the session's row about the part, not looked at yet; None

@@ -147,6 +147,10 @@ cdef class Filed(Outcome):
         self.wanting = sink
         if self.is_opening:
             return
+        if self.fd >= 0 and self.is_empty and isinstance(sink, PartSink):
+            (<PartSink>sink).opened(self.fd, 0)     # nothing has been written since it was emptied
+            self.note_part()
+            return
         session = self.runner.files.session
         part, path, fd = self.part, self.path, self.fd
         self.is_opening = True
@@ -171,7 +175,7 @@ cdef class Filed(Outcome):
         self.part_emptied(result, error)
 
     def part_emptied(self, result, error):
-        self.is_opening = False
+        self.is_opening, self.is_empty = False, error is None
         wanting, self.wanting = self.wanting, None
         if self.state == RUNNING and wanting is not None and wanting is self.sink:
             if error is None:
@@ -259,6 +263,7 @@ cdef class Filed(Outcome):
         is_cut = isinstance(error, CUTS)
         if is_cut and isinstance(sink, PartSink) and (<PartSink>sink).is_worth_writing():
             (<PartSink>sink).begin_part()
+        self.is_empty = self.is_empty and isinstance(sink, PartSink) and not (<PartSink>sink).is_written()
         if isinstance(sink, PartSink) and (<PartSink>sink).is_written():
             if is_cut and not sink.c.error:
                 if self.asked is None:
