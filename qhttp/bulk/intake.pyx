@@ -3,13 +3,12 @@
 """Rows in: from the sources to transfers that wait at their hosts. Sources are read as lanes become free, at most `window` ahead."""
 from libc.stdint cimport uint64_t
 
-from qhttp._core cimport Fifo, Task, current_loop
+from qhttp._core cimport Fifo, current_loop
 from qhttp.bulk.outcome cimport ENDED, Host, Runner
 from qhttp.bulk.transfer cimport Transfer
 from qhttp.protocol.request cimport check_target
 
 from _collections import deque
-from time import time_ns
 
 from qhttp.bulk.retry import RetryBudget
 from qhttp.errors import QHttpError, RequestError

@@ -6,9 +6,8 @@ Instead of timers for each transfer one look now and then goes over those that r
 """
 from libc.stdint cimport uint64_t
 
-from qhttp._core cimport Timer
 from qhttp.bulk.intake cimport Intake
-from qhttp.bulk.outcome cimport RUNNING, WAITING, Host, Outcome
+from qhttp.bulk.outcome cimport RUNNING, Host, Outcome
 from qhttp.bulk.transfer cimport Transfer
 from qhttp.engine.exchange cimport Exchange
 
