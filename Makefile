@@ -18,9 +18,9 @@ SOURCES := $(wildcard src_c/*.[ch] qhttp/*.p[xy]* qhttp/*/*.p[xy]*)
 FUZZ_RUNS ?= 10000000
 SOAK_FILES ?= 20000
 SOAK_KILLS ?= 200
-# Outside of tests/world, and skipping what needs pyspnego, PySide6 or pyarrow where those are missing:
+# Outside of tests/world, and skipping what needs pyspnego, PySide6, pyarrow or uvloop where those are missing:
 ALSO_WORLD := tests/protocol/test_auth_connection.py tests/engine/test_authentication.py tests/compat/test_devices.py \
-              tests/face/test_documented_proxy.py tests/bulk/test_metalink.py
+              tests/face/test_documented_proxy.py tests/bulk/test_metalink.py tests/aio
 ASAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 .PHONY: demo test test-world test-all build bench bench-bulk perf page docs check sanitize fuzz soak clean servers

@@ -20,7 +20,7 @@ _HOMES = {
     "TimeoutError": "errors", "ProtocolError": "errors", "UnexpectedClose": "errors", "BodyError": "errors",
     "Truncated": "errors", "ChecksumMismatch": "errors", "DecodeError": "errors", "TooLarge": "errors",
     "ResumeError": "errors", "DeviceError": "errors", "FileError": "errors", "HTTPStatusError": "errors",
-    "RedirectError": "errors", "ManifestError": "errors", "RequestError": "errors",
+    "RedirectError": "errors", "ManifestError": "errors", "RequestError": "errors", "Cancelled": "errors",
 }
 __all__ = [*_HOMES, "run"]
 

@@ -113,6 +113,12 @@ class RequestError(QHttpError):
     """The request cannot be sent as it is; nothing was. The text says what to change."""
 
 
+class Cancelled(QHttpError):
+    """The program took the transfer back (`cancel()`). What had come of a file stays in its part; a later run goes on from there."""
+
+    qt_name = "Aborted"
+
+
 class AuthenticationRequired(QHttpError):
     """The server wants credentials that it was not given, or rejected those it got. Set others (setUser) and ask again."""
 

@@ -19,7 +19,37 @@ if TYPE_CHECKING:
 MAX_RANGES = 1000       # of one request
 
 
-class Client:
+class Asking:
+    """What a client has, whoever waits for its answers: a Downloader that never ends, and what of an answer is an error."""
+
+    _downloader: Downloader
+
+    def __init__(self, **settings: Any):
+        for name in ("fail_fast", "dry_run"):
+            if settings.get(name):
+                raise ValueError(f"{name} is not for a Client: each of its requests is sent, and has its own end")
+        self._downloader = self._make({"compressed": True, **settings, "into": "bytes"})
+        self._downloader.set_any_status()
+        self._downloader.start()
+
+    def _make(self, settings: dict[str, Any]) -> Downloader:
+        return Downloader(**settings)
+
+    def _begin(self, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes | None) -> Transfer:
+        if body is not None and not isinstance(body, bytes):
+            raise TypeError(f"body must be bytes, not {type(body).__name__}")
+        check_fields(method, [], body is not None)
+        return self._downloader.ask(method, url, checked_headers(headers), body, None)
+
+    def _begin_ranges(self, url: str, wanted: list[tuple[int, int]], headers: Iterable[tuple[str, str]]) -> Transfer:
+        from qhttp.bulk.byteranges import ranges_value
+        if not 0 < len(wanted) <= MAX_RANGES:
+            raise ValueError(f"ranges must be 1 to {MAX_RANGES} pairs, not {len(wanted)}")
+        fields = [*checked_headers(headers), ("Accept-Encoding", "identity")]
+        return self._downloader.ask("GET", url, fields, None, ranges_value(wanted))
+
+
+class Client(Asking):
     """Keeps connections, cookies and credentials from one call to the next. settings: those of Downloader.
 
     Its calls turn this thread's loop until the answer is there. They return a Transfer: `status`, `headers`, `content`
@@ -27,14 +57,6 @@ class Client:
     ProxyAuthenticationRequired. These and all that is no answer is raised as a QHttpError, wrong arguments as ValueError or
     TypeError.
     """
-
-    def __init__(self, **settings: Any):
-        for name in ("fail_fast", "dry_run"):
-            if settings.get(name):
-                raise ValueError(f"{name} is not for a Client: each of its requests is sent, and has its own end")
-        self._downloader = Downloader(**{"compressed": True, **settings, "into": "bytes"})
-        self._downloader.set_any_status()
-        self._downloader.start()
 
     def get(self, url: str, headers: Iterable[tuple[str, str]] = ()) -> Transfer:
         """A GET."""
@@ -46,10 +68,7 @@ class Client:
 
     def request(self, method: str, url: str, headers: Iterable[tuple[str, str]] = (), body: bytes | None = None) -> Transfer:
         """Any request. One whose method is not idempotent (RFC 9110 section 9.2.2) is sent once."""
-        if body is not None and not isinstance(body, bytes):
-            raise TypeError(f"body must be bytes, not {type(body).__name__}")
-        check_fields(method, [], body is not None)
-        return self._ask(method, url, checked_headers(headers), body, None)
+        return self._answer(self._begin(method, url, headers, body))
 
     def get_ranges(self, url: str, ranges: Iterable[tuple[int, int]], headers: Iterable[tuple[str, str]] = ()) -> list[bytes]:
         """Pieces of a file by one request (RFC 9110 section 14): [(start, end), ...], ends excluded, in the order asked for.
@@ -57,22 +76,12 @@ class Client:
         Works with servers that send one part, several, or the whole. BodyError: the file is shorter; HTTPStatusError: there
         is none.
         """
-        from qhttp.bulk.byteranges import ranges_value
-        wanted = [(int(start), int(end)) for start, end in ranges]
-        if not 0 < len(wanted) <= MAX_RANGES:
-            raise ValueError(f"ranges must be 1 to {MAX_RANGES} pairs, not {len(wanted)}")
-        answer = self._ask("GET", url, [*checked_headers(headers), ("Accept-Encoding", "identity")], None, ranges_value(wanted))
-        if answer.status not in (200, 206):
-            raise HTTPStatusError(f"the server answered {answer.status}", answer.status)
-        parts = _parts(answer)
-        return [_piece(parts, start, end) for start, end in wanted]
+        wanted = checked_ranges(ranges)
+        return pieces_of(self._answer(self._begin_ranges(url, wanted, headers)), wanted)
 
-    def _ask(self, method, url, headers, body, ranges):
-        transfer = self._downloader.ask(method, url, headers, body, ranges)
+    def _answer(self, transfer):
         self._downloader.turn_until(lambda: transfer.state_name == "ended")
-        if transfer.error is not None:
-            raise transfer.error
-        return transfer
+        return final(transfer)
 
     def close(self) -> None:
         """Closes its connections."""
@@ -83,6 +92,25 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def final(transfer: Transfer) -> Transfer:
+    """The transfer, which has ended; raises its error."""
+    if transfer.error is not None:
+        raise transfer.error
+    return transfer
+
+
+def checked_ranges(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    return [(int(start), int(end)) for start, end in ranges]
+
+
+def pieces_of(answer: Transfer, wanted: list[tuple[int, int]]) -> list[bytes]:
+    """What was asked for, out of an answer with one part, several, or the whole."""
+    if answer.status not in (200, 206):
+        raise HTTPStatusError(f"the server answered {answer.status}", answer.status)
+    parts = _parts(answer)
+    return [_piece(parts, start, end) for start, end in wanted]
 
 
 def _parts(answer):

@@ -192,7 +192,11 @@ cdef class Lanes(Patience):
         """The next of those that wait at a host; at a gentle end only the pieces of what is under way. None: there is none."""
         cdef Transfer transfer = None
         if not self.is_stopping:
-            transfer = host.again.pop() if host.again else host.waiting.take_first()
+            while transfer is None and host.n_waiting():
+                transfer = host.again.pop() if host.again else host.waiting.take_first()
+                if transfer.state == ENDED:         # it was cancelled meanwhile
+                    transfer = None
+                    self.n_waiting -= 1
         else:
             for waiting in host.again:
                 if (<Transfer>waiting).told() is not waiting:

@@ -11,6 +11,7 @@ cdef class Transfer(Answered):
     cdef uint64_t since_ns              # of the limits on traffic: what was before does not count
     cdef uint64_t mark_ns, mark_n       # of the limit on speed: where its window began
     cdef bint is_told                   # that it has begun
+    cdef bint is_cancelled
     cdef bint tell_started(self)
     cdef bint get_ready(self)
     cdef bint may_go_ahead(self)

@@ -4,3 +4,4 @@ from qhttp.bulk.answered import Answered
 
 class Transfer(Answered):
     editions: Any
+    def cancel(self) -> None: ...

@@ -25,7 +25,8 @@ from qhttp.protocol.request cimport full_head, simple_head
 from qhttp.bulk.filed import forget, remove_stale
 from qhttp.bulk.files import file_error
 from qhttp.errors import (
-    BodyError, ChecksumMismatch, DeviceError, FileError, QHttpError, RedirectError, RequestError, ResumeError, TooLarge, Truncated,
+    BodyError, Cancelled, ChecksumMismatch, DeviceError, FileError, QHttpError, RedirectError, RequestError, ResumeError, TooLarge,
+    Truncated,
 )
 from qhttp.protocol.request import IDEMPOTENT
 
@@ -68,6 +69,9 @@ cdef class Transfer(Answered):
     cdef object start(self):
         """There is a lane for it."""
         self.state = RUNNING
+        if self.is_cancelled:
+            self.cancel()               # its request was out, behind another's that failed
+            return
         if not self.tell_started() or not self.get_ready():
             return
         self.since_ns = self.runner.loop.now()
@@ -91,7 +95,9 @@ cdef class Transfer(Answered):
         cdef Exchange exchange
         self.since_ns = self.mark_ns = self.runner.loop.now()
         self.mark_n = 0
-        if self.state == RUNNING and self.tell_started() and self.exchange is not None:
+        if self.is_cancelled:
+            self.cancel()
+        elif self.state == RUNNING and self.tell_started() and self.exchange is not None:
             exchange = self.exchange    # a reference of our own: it may be its end
             exchange.begin()
 
@@ -479,6 +485,22 @@ cdef class Transfer(Answered):
         cdef Exchange exchange = self.exchange
         if exchange is not None:
             exchange.resume()
+
+    def cancel(self):
+        """Takes it back: it ends now, with `error` a Cancelled; what has come of a file stays in its part. Nothing happens where it has
+        ended, or is being put in its place. A request that was sent behind another's ends when its turn comes."""
+        if self.state == ENDED or self.state == PLACING:
+            return
+        self.runner.loop.check()
+        self.is_cancelled = True
+        if self.state == WAITING:
+            if self.exchange is not None:
+                return                  # its connection has answers for others to bring
+            self.runner.forget(self)
+        elif self.state == RUNNING and self.pieces is None:
+            self.break_off()
+            self.measure_part(Truncated(""))
+        self.end_with(Cancelled("the transfer was cancelled"))
 
     def give_back(self):
         """Stops where it stands, without having failed: what has come stays in its part, and the rest is for another run."""

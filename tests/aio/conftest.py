@@ -1,0 +1,58 @@
+"""Coroutines of tests run in asyncio's loop and, where it is there, in uvloop's; both in debug mode, and any warning is an error."""
+import asyncio
+import gc
+import os
+import warnings
+
+import pytest
+from support.file_server_process import FileServerProcess
+
+SEED = 5
+PATIENCE_S = 20
+
+
+def factories():
+    found = [pytest.param(asyncio.new_event_loop, id="asyncio")]
+    try:
+        import uvloop
+    except ImportError:
+        return [*found, pytest.param(None, id="uvloop", marks=pytest.mark.skip(reason="uvloop is not installed"))]
+    return [*found, pytest.param(uvloop.new_event_loop, id="uvloop")]
+
+
+@pytest.fixture(params=factories())
+def run(request):
+    """run(coroutine): in a loop of its own, in debug mode, within PATIENCE_S; afterwards no task is left and no descriptor."""
+    def run(coroutine):
+        troubles = []
+
+        async def watched():
+            asyncio.get_running_loop().set_exception_handler(lambda _, context: troubles.append(context))
+            result = await asyncio.wait_for(coroutine, PATIENCE_S)
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            assert not left, left
+            return result
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with asyncio.Runner(debug=True, loop_factory=request.param) as runner:
+                result = runner.run(watched())
+        assert not troubles, troubles
+        return result
+    return run
+
+
+@pytest.fixture(scope="session")
+def files():
+    """A sound server of small seeded files (see support.file_server)."""
+    with FileServerProcess(seed=SEED, largest=65536, fault_percent=0) as server:
+        yield server
+
+
+@pytest.fixture
+def n_descriptors():
+    """How many descriptors are open, what nobody refers to collected."""
+    def count():
+        gc.collect()
+        return len(os.listdir("/proc/self/fd"))
+    return count

@@ -1,0 +1,125 @@
+"""qhttp.aio.Client: many requests at once in an asyncio loop, errors as of qhttp.Client, cancelled ones taken back."""
+import asyncio
+
+import pytest
+from aio.conftest import SEED
+from support import faults
+from support.seeded_files import SeededFiles
+
+import qhttp
+from qhttp import aio
+
+FILES = SeededFiles(SEED, largest=65536)
+
+
+def url(server, path="/"):
+    return f"http://{server.host}:{server.port}{path}"
+
+
+def test_client_many_at_once_each_gets_its_own_answer(run, files):
+    async def work():
+        async with aio.Client(jobs=16, per_host=16) as client:
+            answers = await asyncio.gather(*(client.get(files.url(number)) for number in range(300)))
+        return [answer.content for answer in answers]
+    assert run(work()) == [bytes(FILES.view(number)) for number in range(300)]
+
+
+def test_client_head_has_no_content(run, files):
+    async def work():
+        async with aio.Client() as client:
+            return await client.head(files.url(3))
+    answer = run(work())
+    assert answer.status == 200 and not answer.content
+    assert answer.header("content-length") == str(FILES.size(3))
+
+
+def test_client_ranges_come_in_the_order_asked_for(run, files):
+    number = next(number for number in range(100) if FILES.size(number) > 1000)
+
+    async def work():
+        async with aio.Client() as client:
+            return await client.get_ranges(files.url(number), [(500, 600), (0, 10)])
+    assert run(work())[1:] == [bytes(FILES.view(number, end=10))]
+
+
+def test_client_error_of_a_request_is_raised_where_it_is_awaited(run, scripted_server):
+    server = scripted_server(beyond=faults.cut_head())
+
+    async def work():
+        async with aio.Client(retries=0) as client:
+            with pytest.raises(qhttp.UnexpectedClose):
+                await client.get(url(server))
+            with pytest.raises(ValueError, match="method"):
+                await client.request("GE T", url(server))
+    run(work())
+
+
+@pytest.mark.parametrize("pipelining", [1, 8])
+def test_client_cancelled_request_is_taken_back_and_its_lane_is_free(run, scripted_server, pipelining):
+    server = scripted_server(faults.stall(), beyond=faults.answer(*[faults.BODY] * 8))
+
+    async def work():
+        async with aio.Client(jobs=1, pipelining=pipelining) as client:
+            stuck = asyncio.create_task(client.get(url(server)))
+            behind = [asyncio.create_task(client.get(url(server))) for _ in range(3)]
+            while not server.connections:
+                await asyncio.sleep(0)
+            behind[0].cancel()
+            stuck.cancel()
+            ended = await asyncio.gather(stuck, *behind, return_exceptions=True)
+            assert [type(end) for end in ended[:2]] == [asyncio.CancelledError] * 2
+            return [end.content for end in ended[2:]]
+    assert run(work()) == [faults.BODY] * 2
+
+
+def test_client_request_that_waits_for_a_lane_is_cancelled_at_once(run, scripted_server):
+    server = scripted_server(faults.stall())
+
+    async def work():
+        async with aio.Client(jobs=1) as client:
+            stuck = asyncio.create_task(client.get(url(server)))
+            waiting = asyncio.create_task(client.get(url(server)))
+            while not server.connections:
+                await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            assert not stuck.done()
+            stuck.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await stuck
+    run(work())
+    assert len(server.connections) == 1
+
+
+def test_client_closed_with_requests_under_way_ends_them(run, scripted_server):
+    server = scripted_server(beyond=faults.stall())
+
+    async def work():
+        client = aio.Client()
+        tasks = [asyncio.create_task(client.get(url(server))) for _ in range(3)]
+        while len(server.connections) < 3:
+            await asyncio.sleep(0)
+        await client.aclose()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(end) for end in ended] == [qhttp.Cancelled] * 3
+    run(work())
+
+
+def test_client_timeouts_of_asyncio_leave_no_descriptor(run, scripted_server, n_descriptors):
+    qhttp.loop()
+    server = scripted_server(beyond=faults.stall())
+
+    async def work():
+        async with aio.Client() as client:
+            await client.get(url(server))
+
+    async def hurried():
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(work(), 0.05)
+
+    run(hurried())
+    before = n_descriptors()
+    for _ in range(3):
+        run(hurried())
+    assert n_descriptors() - before <= len(server.connections)      # the server's own sides
