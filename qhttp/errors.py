@@ -114,7 +114,7 @@ class RequestError(QHttpError):
 
 
 class Cancelled(QHttpError):
-    """The program took the transfer back (`cancel()`). What had come of a file stays in its part; a later run goes on from there."""
+    """The program took the transfer back (`cancel()`). What had come of a file stays in its part, for a later run."""
 
     qt_name = "Aborted"
 

@@ -1,4 +1,4 @@
-"""Coroutines of tests run in asyncio's loop and, where it is there, in uvloop's; both in debug mode, and any warning is an error."""
+"""Coroutines of tests run in asyncio's loop and, where it is there, in uvloop's: in debug mode, any warning an error."""
 import asyncio
 import gc
 import os
