@@ -239,6 +239,7 @@ cdef class Timer:
 cdef class Loop:
     cdef qh_loop c
     cdef unsigned long thread           # the only one that may call
+    cdef unsigned long native_thread    # the kernel's number of it, which is not soon used again
     cdef unsigned int n_forks           # at birth: another number now means that this is a child process
     cdef Fifo deferred                  # of Task, for the next turn
     cdef list timers                    # heap of (when_ns, number, Timer)
@@ -255,6 +256,7 @@ cdef class Loop:
     cdef object __weakref__
     cdef int check(self) except -1
     cdef void schedule(self, Task task)
+    cdef object forget(self, Task task)
     cdef void keep(self, Task task)
     cdef void let_go(self, Task task)
     cdef void note_error(self, object error)

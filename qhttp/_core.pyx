@@ -15,7 +15,7 @@ from libc.string cimport memchr, memcpy, strerror
 
 from _collections import deque
 from _heapq import heapify, heappop, heappush
-from _thread import _local
+from _thread import _local, get_native_id as native_thread
 from _weakref import ref
 from os import close as close_descriptor, register_at_fork
 from time import monotonic_ns
@@ -166,6 +166,7 @@ cdef class Loop:
         if qh_loop_open(&self.c) < 0:
             raise os_error(errno)
         self.thread = PyThread_get_thread_ident()
+        self.native_thread = native_thread()
         self.n_forks = n_forks
         self.deferred = Fifo.__new__(Fifo)
         self.timers = []
@@ -267,6 +268,16 @@ cdef class Loop:
         task.scheduled = True
         self.deferred.append(task)
         self.wake()
+
+    cdef object forget(self, Task task):
+        """Takes back schedule()."""
+        cdef Py_ssize_t i
+        if task.scheduled:
+            task.scheduled = False
+            for i in range(self.deferred.n()):
+                if self.deferred.item(i) is task:
+                    self.deferred.items[self.deferred.start + i] = Task.__new__(Task)
+                    break
 
     cdef void wake(self):
         """A foreign loop sleeps on the descriptor: work that comes from outside a turn must make it readable."""
@@ -453,8 +464,20 @@ cdef Loop current_loop():
     """The calling thread's loop; made when first asked for."""
     cdef Loop loop = getattr(local, "loop", None)
     if loop is None or loop.n_forks != n_forks:
-        loop = local.loop = Loop()
+        loop = local.loop = loop_of_this_thread() or Loop()
     return loop
+
+
+cdef Loop loop_of_this_thread():
+    """One that somebody else has kept: in a thread that is not Python's own (a QThread, say) what is local to it is forgotten
+    whenever Python code returns."""
+    cdef Loop loop
+    cdef unsigned long thread = PyThread_get_thread_ident(), native = native_thread()
+    for reference in list(loops.values()):
+        loop = reference()
+        if loop is not None and loop.thread == thread and loop.native_thread == native and loop.n_forks == n_forks:
+            return loop
+    return None
 
 
 def loop():

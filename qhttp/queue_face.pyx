@@ -199,6 +199,18 @@ cdef class QueueFace(RequestQueue):
         """Whether it emits nothing (Qt: QObject::signalsBlocked)."""
         return self.blocked
 
+    def _leave_loop(self):
+        """Before another thread takes it over with _join_loop(): see qhttp.qt."""
+        self.loop.check()
+        self.leave_loop()
+
+    def _join_loop(self):
+        self.join_loop()
+
+    def _delete_from_thread(self):
+        """deleteLater(), from any thread."""
+        self.loop.call_from_thread(self.deleteLater)
+
     def deleteLater(self):
         """Aborts in the next turn, closes the connection, and disconnects all slots (Qt: QObject::deleteLater)."""
         self.loop.check()

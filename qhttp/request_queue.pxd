@@ -114,6 +114,8 @@ cdef class RequestQueue(Observer):
     cdef Exchange make_exchange(self, Request request, Sink sink)
     cdef object look_ahead(self)
     cdef bint drop_behind(self, Py_ssize_t n_kept) except -1
+    cdef object leave_loop(self)
+    cdef object join_loop(self)
     cdef object delete(self)
     cdef int64_t add(self, int kind, bytes target, object data=*, object to=*, object header=*, int port=*,
                      bint is_https=*) except -1

@@ -601,6 +601,29 @@ cdef class RequestQueue(Observer):
                 closed = entry.ahead.withdraw() or closed
         return closed
 
+    cdef object leave_loop(self):
+        """Makes it ready for another thread: what is under way is aborted, and the connection closed; what waits goes along."""
+        if self.running is not None or self.finish_due or self.closing_due or self.unconnected_due:
+            self.fail(ABORTED, "Request aborted: its object moves to another thread")
+            self.scheduled = False
+            self.run_deferred()
+            if self.exchange is not None:       # begun by a slot, on the way out
+                self.exchange.cancel()
+                self.exchange = self.running = None
+                self.drop_behind(0)
+        if self.pool.close():
+            self.set_state(CLOSING)
+            self.set_state(UNCONNECTED)
+        self.loop.forget(self)
+        self.loop.let_go(self)
+
+    cdef object join_loop(self):
+        """This thread's loop is its own from now on."""
+        self.loop = current_loop()
+        if self.entries.n() or self.deletion_due:
+            self.loop.keep(self)
+            self.loop.schedule(self)
+
     cdef object delete(self):
         if self.entries.n():
             self.fail(ABORTED, "Request aborted")
