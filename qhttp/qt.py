@@ -17,7 +17,7 @@ from threading import get_ident
 from typing import Any
 
 from qtpy import API_NAME
-from qtpy.QtCore import QAbstractEventDispatcher, QCoreApplication, QEvent, QMetaMethod, QObject, QSocketNotifier, Signal, Slot
+from qtpy.QtCore import QAbstractEventDispatcher, QEvent, QMetaMethod, QObject, QSocketNotifier, Signal, Slot
 
 from qhttp._core import Loop, loop
 from qhttp.http import QHttp as PlainQHttp
@@ -51,7 +51,7 @@ class _Driver(QObject):
     def __init__(self, ours: Loop, dispatcher: QAbstractEventDispatcher) -> None:
         super().__init__(dispatcher)            # which ends with its thread
         self.ours = ours
-        self.notifier = QSocketNotifier(ours.fileno(), QSocketNotifier.Type.Read, self)
+        self.notifier = QSocketNotifier(ours.fileno(), QSocketNotifier.Type.Read, self)      # type: ignore[call-overload]
         self.notifier.activated.connect(self.turn)
         thread = get_ident()
         self.destroyed.connect(lambda: _drivers.pop(thread, None))
@@ -167,7 +167,7 @@ class QHttp(QObject):
             self.progressMaximum.emit(maximum)
         self.progressValue.emit(value)
 
-    def event(self, event: QEvent) -> bool:
+    def event(self, event: Any) -> bool:
         """Leaves the thread's loop before the object leaves the thread (Qt: QObject::event)."""
         if event.type() == QEvent.Type.ThreadChange and self._is_here:
             self._is_here = False

@@ -24,7 +24,7 @@ FLOORS = {
     "headers": 4, "header_base": 4, "network": 4, "wiring": 4, "authenticator": 4, "network_proxy": 4, "ssl_error": 4,
     "byte_array": 4, "objects": 4,
     "arguments": 4, "request_queue": 4, "queue_face": 4, "http": 4, "compat": 4,
-    "bulk": 5, "cli": 5, "__main__": 5, "aio": 5, "qt": 5, "fs": 5,
+    "bulk": 5, "cli": 5, "__main__": 5, "aio": 5, "qt": 5, "fs": 5, "remote_file": 5,
     "__init__": LAZY,
 }
 PROTOCOL = 2

@@ -45,8 +45,11 @@ class Asking:
         from qhttp.bulk.byteranges import ranges_value
         if not 0 < len(wanted) <= MAX_RANGES:
             raise ValueError(f"ranges must be 1 to {MAX_RANGES} pairs, not {len(wanted)}")
-        fields = [*checked_headers(headers), ("Accept-Encoding", "identity")]
-        return self._downloader.ask("GET", url, fields, None, ranges_value(wanted))
+        return self._begin_range(url, ranges_value(wanted), headers)
+
+    def _begin_range(self, url: str, value: str, headers: Iterable[tuple[str, str]]) -> Transfer:
+        """value: of the field Range."""
+        return self._downloader.ask("GET", url, [*checked_headers(headers), ("Accept-Encoding", "identity")], None, value)
 
 
 class Client(Asking):
