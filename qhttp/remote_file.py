@@ -1,9 +1,9 @@
 """An open file of an HTTP server: reads what is asked for, and ahead only where it is read in order.
 
-The first request is for the bytes that are wanted, and tells the size, too: a look at the end asks for the end. Whoever reads on
-gets more each time; whoever jumps gets what he asked for, or the block size that he has set. So a table is a few requests, and a
-Parquet file's columns no more bytes than they have. All pieces are of one version: the entity tag, or the size and date, of the
-first is that of all.
+The first request is for the bytes that are wanted, and tells the size, too: a look at the end asks for the end. Whoever reads
+on gets more each time; whoever jumps gets what he asked for, or the block size that he has set. So a table is a few requests,
+and a Parquet file's columns no more bytes than they have. All pieces are of one version: the entity tag, or the size and
+date, of the first is that of all.
 """
 from __future__ import annotations
 

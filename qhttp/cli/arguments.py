@@ -17,6 +17,7 @@ SCHEMES = ("http", "https")
 APART = (                       # of each, one at most
     ("--overwrite", "--skip-existing"), ("--session", "--no-session"), ("--ipv4", "--ipv6"), ("--quiet", "--verbose"),
     ("--proxy", "--no-proxy"), ("--head", "--dry-run"), ("--head", "--out"), ("--head", "--checksum"), ("--head", "--mirrors"),
+    *(("--dask", other) for other in ("--session", "--head", "--dry-run", "--out", "--fail-fast")),
     ("--input-file", "--out"), ("--input-file", "--mirrors"), ("--input-file", "--checksum"),
 )
 MAX_SHOWN_LEN = 100             # characters of an argument in a message
@@ -185,7 +186,8 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _session(arguments: argparse.Namespace, settings: dict[str, Any]) -> str | None:
-    if arguments.session or arguments.no_session or arguments.no_resume or arguments.head or arguments.dry_run:
+    if (arguments.session or arguments.no_session or arguments.no_resume or arguments.head or arguments.dry_run
+            or arguments.dask):
         return arguments.session
     return os.path.join(settings.get("dir", "."), SESSION_NAME)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 from qhttp.cli import exits
 from qhttp.cli.arguments import UsageError
 from qhttp.cli.figures import Figures
-from qhttp.cli.identity import tls_context_of, user_of
+from qhttp.cli.identity import tls_context_of, tls_options, user_of
 from qhttp.cli.intake import Intake
 from qhttp.cli.interrupts import Interrupts, StopAtOnce
 from qhttp.cli.log import JsonLog, open_log, open_stdout
@@ -28,10 +28,29 @@ def run(arguments: argparse.Namespace) -> int:
     return Command(arguments).run()
 
 
-def make_downloader(settings: dict[str, Any]) -> Any:
-    """The downloader of a run. Raises TypeError or ValueError for settings that it does not take."""
+def make_downloader(settings: dict[str, Any], dask: str | None = None, tls: argparse.Namespace | None = None) -> Any:
+    """The downloader of a run. Raises TypeError or ValueError for settings that it does not take, OSError for a cluster
+    (`dask`: its address, `tls`: the options that its workers make a context of) that does not answer."""
+    if dask is not None:
+        return _on_cluster(settings, dask, tls)
     from qhttp.bulk.downloader import Downloader
     return Downloader(**settings)
+
+
+def _on_cluster(settings: dict[str, Any], address: str, tls: argparse.Namespace | None) -> Any:
+    from functools import partial
+    try:
+        import distributed  # noqa: F401
+
+        from qhttp.bulk.cluster import ClusterDownloader
+    except ImportError as error:
+        raise ValueError(f"--dask: {error.name} is not installed: pip install qhttp[dask]") from None
+    has_context = settings.pop("context", None) is not None
+    make_context = partial(tls_context_of, tls) if has_context and tls is not None else None
+    try:
+        return ClusterDownloader(address, make_context=make_context, **settings)
+    except (OSError, ValueError) as error:
+        raise type(error)(f"--dask: no cluster answers at {address}: {error}") from None
 
 
 class Command:
@@ -91,6 +110,9 @@ class Command:
 
     def _make_downloader(self, settings: dict[str, Any]) -> str | None:
         """The path of the session that it has."""
+        if self.arguments.dask:
+            self.downloader = make_downloader(settings, self.arguments.dask, tls_options(self.arguments))
+            return None
         *others, last = session_paths(self.arguments, settings.get("session"))
         for session in others:
             try:

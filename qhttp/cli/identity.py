@@ -25,6 +25,12 @@ def user_of(given: str) -> tuple[str, str]:
         raise UsageError("--user has no password, and there is no terminal to ask for it: use --netrc-file FILE") from None
 
 
+def tls_options(arguments: argparse.Namespace) -> argparse.Namespace:
+    """What tls_context_of() needs of the arguments, and no more."""
+    from argparse import Namespace
+    return Namespace(**{name: getattr(arguments, name) for name in ("cacert", "cert", "key", "insecure")})
+
+
 def tls_context_of(arguments: argparse.Namespace) -> ssl.SSLContext | None:
     """The context that --cacert, --cert, --key and --insecure ask for; None: the usual one will do. Raises UsageError."""
     if not (arguments.cacert or arguments.cert or arguments.insecure):

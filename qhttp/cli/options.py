@@ -98,6 +98,9 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
                help="requests under way on one connection",
                more="More than 1 is faster where many small files come from one server that is known to cope with it."),
         Option("--window", metavar="N", value=_number("window"), setting="window", help="rows that are read ahead"),
+        Option("--dask", metavar="ADDRESS", help="have the workers of a Dask cluster fetch: tcp://host:8786",
+               more="They need qhttp, and DIR must lead each of them to the same place. Limits on hosts hold for all workers "
+                    "together. What a dead worker had begun is done again by another."),
     )),
     ("Patience", (
         Option("--retries", metavar="N", value=_number("retries"), setting="retries", is_common=True, help="of one transfer",
