@@ -52,6 +52,8 @@ test-world: build
 	@tools/debian_packages.sh nginx=nginx-light apache2=apache2 squid=squid-openssl danted=dante-server curl=curl openssl=openssl
 	$(PIP) install --group world
 	$(BIN)/pytest -q tests/world $(ALSO_WORLD)
+	QT_API=pyside6 QT_QPA_PLATFORM=offscreen $(BIN)/pytest -q tests/qt
+	QT_API=pyqt6 QT_QPA_PLATFORM=offscreen $(BIN)/pytest -q tests/qt
 
 test-all:
 	tools/each_python.sh $(MAKE) --no-print-directory test

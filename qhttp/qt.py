@@ -17,12 +17,13 @@ from threading import get_ident
 from typing import Any
 
 from qtpy import API_NAME
-from qtpy.QtCore import QAbstractEventDispatcher, QEvent, QMetaMethod, QObject, QSocketNotifier, Signal, Slot
+from qtpy.QtCore import QAbstractEventDispatcher, QEvent, QMetaMethod, QObject, QSocketNotifier, Qt, Signal, Slot
 
 from qhttp._core import Loop, loop
 from qhttp.http import QHttp as PlainQHttp
 from qhttp.request_queue import ERROR_NAMES, STATE_NAMES
 
+DIRECT = Qt.ConnectionType.DirectConnection
 BAR_MAX = (1 << 31) - 1         # a QProgressBar counts in int
 N_BYTES = "qint64" if API_NAME.startswith("PyQt") else "qlonglong"      # what the two bindings call 64 bits
 
@@ -92,7 +93,7 @@ class QHttp(QObject):
     answer under way, for a progress bar: the maximum is 0 where the size is unknown, and scaled where it is above an int.
 
     It may be moved to another thread (moveToThread), where its requests and signals are then; requests that are under way at
-    that moment are aborted, those that wait go along. Its methods are for the thread it lives in; abort, close and
+    that moment are aborted, those that wait go along. Its methods are for the thread it lives in; abort, close, resume and
     clearPendingRequests are Qt slots. A slot that asks (authenticationRequired, sslErrors) must be connected directly.
     """
 
@@ -137,6 +138,12 @@ class QHttp(QObject):
     def clearPendingRequests(self) -> None:
         """See qhttp.QHttp.clearPendingRequests."""
         self._here().clearPendingRequests()
+
+    @Slot()
+    def resume(self) -> None:
+        """Goes on with what was queued before the object was moved to this thread: connect it to QThread.started, say. Any
+        other call does the same."""
+        self._here()
 
     @Slot(result=int)
     def close(self) -> int:

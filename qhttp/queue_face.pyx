@@ -208,7 +208,8 @@ cdef class QueueFace(RequestQueue):
         self.join_loop()
 
     def _delete_from_thread(self):
-        """deleteLater(), from any thread."""
+        """deleteLater(), from any thread; nothing is emitted any more."""
+        self.blocked = True
         self.loop.call_from_thread(self.deleteLater)
 
     def deleteLater(self):
