@@ -7,7 +7,7 @@
 #   bench-bulk compare downloaders; W=name for one workload         soak       long runs: faults, kills
 #   sanitize   all tests under ASan and UBSan                      fuzz       coverage-guided fuzzing of the kernels
 #   perf       instruction counts of the hot pieces      page       docs/benchmarks.md from bench/published/
-#   docs       links and programs of the pages, the reference's table, the examples
+#   docs       the site, into build/docs; links and programs of the pages, the reference's table, the examples
 #   clean      everything that can be made again
 
 PYTHON ?= python3
@@ -79,6 +79,8 @@ page: build
 	$(BIN)/python -m bench.page bench/published/*.json --readme
 
 docs: build
+	$(PIP) install --group docs
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
 	$(BIN)/pytest -q tests/test_docs.py tests/test_reference.py tests/compat/test_examples.py
 
 check: build
