@@ -9,6 +9,7 @@ Signatures of compiled modules stand in their .pyi files and nowhere else; docst
 import ast
 import importlib
 import inspect
+import re
 from functools import cache
 from pathlib import Path
 
@@ -34,8 +35,8 @@ def definition(module: str, name: str):
     for node in ast.walk(tree_of(module)):
         if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == name:
             return module, node
-        if isinstance(node, ast.ImportFrom) and any((alias.asname or alias.name) == name for alias in node.names):
-            if node.module and node.module.startswith("qhttp"):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("qhttp"):
+            if any((alias.asname or alias.name) == name for alias in node.names):
                 return definition(node.module, name)
     return None
 
@@ -43,7 +44,8 @@ def definition(module: str, name: str):
 def members(module: str, node: ast.ClassDef, seen: set[str]):
     """(name, node) of the public members of a class and of its bases in this package, the nearest first."""
     for child in node.body:
-        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)) and not child.name.startswith("_") and child.name not in seen:
+        is_function = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef))
+        if is_function and not child.name.startswith("_") and child.name not in seen:
             seen.add(child.name)
             yield child.name, child
     for base in node.bases:
@@ -77,6 +79,13 @@ def is_property(node) -> bool:
     return any(ast.unparse(decorator) in ("property", "functools.cached_property") for decorator in node.decorator_list)
 
 
+def in_rst(text: str) -> str:
+    """A docstring: `code` is literal, and nothing else means anything."""
+    parts = text.split("`")
+    parts[::2] = [re.sub(r"([*|]|_(?!\w))", r"\\\1", part) for part in parts[::2]]
+    return "``".join(parts)
+
+
 class StubReference(SphinxDirective):
     required_arguments, has_content = 1, False
     option_spec = {"names": directives.unchanged_required}
@@ -85,6 +94,7 @@ class StubReference(SphinxDirective):
         module, lines = self.arguments[0], []
         for name in self.options["names"].replace(",", " ").split():
             lines += self.described(module, name)
+        lines = ["````{eval-rst}", *lines, "````"]          # the page is Markdown, what Python describes itself in is not
         container = nodes.container()
         self.state.nested_parse(StringList(lines, source=f"reference of {module}"), self.content_offset, container)
         return container.children
@@ -99,7 +109,8 @@ class StubReference(SphinxDirective):
             return self.entry("function", f"{name}{signature(node, False)}", value, "")
         init = next((child for child in node.body if getattr(child, "name", "") == "__init__"), None)
         is_error = isinstance(value, type) and issubclass(value, BaseException)
-        lines = self.entry("exception" if is_error else "class", name + (signature(init, True) if init is not None else ""), value, "")
+        head = name + (signature(init, True) if init is not None else "")
+        lines = self.entry("exception" if is_error else "class", head, value, "")
         for member, child in members(home, node, set()):
             attribute = inspect.getattr_static(value, member, None)
             if attribute is None or not inspect.getdoc(attribute):
@@ -111,7 +122,7 @@ class StubReference(SphinxDirective):
         return lines
 
     def entry(self, kind, head, value, indent, prefix=""):
-        text = (inspect.getdoc(value) or "").replace("`", "``").replace("````", "``").replace("*", "\\*")
+        text = in_rst(inspect.getdoc(value) or "")
         options = [f"{indent}   :async:"] if prefix else []
         return ["", f"{indent}.. py:{kind}:: {head}", *options, f"{indent}   :no-index:", "",
                 *(f"{indent}   {line}" if line else "" for line in text.splitlines()), ""]
