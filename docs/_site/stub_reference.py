@@ -35,9 +35,9 @@ def definition(module: str, name: str):
     for node in ast.walk(tree_of(module)):
         if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == name:
             return module, node
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("qhttp"):
-            if any((alias.asname or alias.name) == name for alias in node.names):
-                return definition(node.module, name)
+        if (isinstance(node, ast.ImportFrom) and (node.module or "").startswith("qhttp")
+                and any((alias.asname or alias.name) == name for alias in node.names)):
+            return definition(node.module, name)
     return None
 
 
