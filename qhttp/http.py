@@ -1,6 +1,8 @@
 """QHttp: the Qt face. A thin class on the compiled queue: its names, how it is made, what is set on it."""
 from __future__ import annotations
 
+from sys import modules as _modules
+
 from qhttp._core import Limits
 from qhttp.arguments import (
     checked_amount,
@@ -15,6 +17,7 @@ from qhttp.arguments import (
 from qhttp.objects import QObject
 from qhttp.queue_face import QueueFace
 from qhttp.request_queue import ERROR_NAMES, STATE_NAMES
+from qhttp.watching import _watchers, announce
 
 TYPE_CHECKING = False       # as the typing module has it, without importing that
 if TYPE_CHECKING:
@@ -108,6 +111,8 @@ class QHttp(QueueFace, QObject):
             self._set_first_host(checked_host(hostname), checked_port(0 if port is None else port), _is_https(mode))
         elif mode is not None or port is not None:
             raise TypeError("hostname is missing")
+        if _watchers or "logging" in _modules:
+            announce(self)
 
     def __repr__(self) -> str:
         return f"<QHttp {self.state().name}, current request {self.currentId()}, {self.error().name}>"

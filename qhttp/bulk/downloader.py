@@ -14,6 +14,7 @@ from qhttp.bulk.requests import checked_headers
 from qhttp.bulk.retry import RetryPolicy
 from qhttp.bulk.settings import Settings
 from qhttp.bulk.transfer import Transfer
+from qhttp.watching import announce
 
 TYPE_CHECKING = False       # as the typing module has it, without importing that
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ class Downloader(Lanes):
         self._has_queue = False
         if not isinstance(urls, (tuple, list)) or urls:
             self.feed(urls)
+        announce(self)
+
+    def __repr__(self) -> str:
+        return f"<qhttp {type(self).__name__}: {self.n_running} running, {self.n_done} done, {self.n_failed} failed>"
 
     def _set_up(self):
         from qhttp.bulk.access import ProxyChoice

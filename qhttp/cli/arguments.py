@@ -89,7 +89,7 @@ def _unknown(word: str) -> str:
 
 def shown(word: str) -> str:
     """An argument as it may stand in a message: one line, not too long, no credentials and no query."""
-    from qhttp.cli.messages import shown_url
+    from qhttp.protocol.shown import shown_url
     return shown_url(word)[:MAX_SHOWN_LEN]
 
 

@@ -5,7 +5,7 @@ from collections import deque
 from os.path import basename
 from time import monotonic
 
-from qhttp.cli.messages import one_line, shown_url
+from qhttp.protocol.shown import one_line, shown_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

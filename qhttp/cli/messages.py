@@ -7,34 +7,15 @@ from __future__ import annotations
 
 import sys
 
+from qhttp.protocol.shown import one_line
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
 
 MAX_ERROR_LINES = 100           # of one run; the rest is counted
-MAX_LINE_LEN = 1000             # characters
-MAX_URL_LEN = 200
 QUIET, NORMAL, VERBOSE = range(3)
-
-
-def shown_url(url: str) -> str:
-    """A URL as it may be shown: without credentials, query and fragment, on one line."""
-    url = url.partition("#")[0].partition("?")[0]
-    scheme, slashes, rest = url.partition("://")
-    if slashes:
-        authority, slash, path = rest.partition("/")
-        url = scheme + slashes + authority.rpartition("@")[2] + slash + path
-    else:                       # half a URL, perhaps: user:password@host
-        url = url.rpartition("@")[2]
-    return one_line(url, MAX_URL_LEN)
-
-
-def one_line(text: str, max_len: int = MAX_LINE_LEN) -> str:
-    """A text that a terminal shows as it is: control characters become spaces or question marks."""
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
-    return text if len(text) <= max_len else text[:max_len - 3] + "..."
 
 
 class Messages:

@@ -8,7 +8,8 @@ import os
 import sys
 
 from qhttp.cli.figures import Figures, name_of, percent_text, size_text, summary_text, totals_text
-from qhttp.cli.messages import QUIET, Messages, shown_url
+from qhttp.cli.messages import QUIET, Messages
+from qhttp.protocol.shown import shown_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import os
 
 from qhttp.cli import exits
-from qhttp.cli.messages import shown_url
+from qhttp.protocol.shown import shown_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

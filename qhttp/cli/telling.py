@@ -6,8 +6,9 @@ from os.path import lexists
 
 from qhttp.cli.exits import Failures, advice_for, kind_of
 from qhttp.cli.figures import size_text, time_text
-from qhttp.cli.messages import VERBOSE, Messages, shown_url
+from qhttp.cli.messages import VERBOSE, Messages
 from qhttp.errors import FileError
+from qhttp.protocol.shown import shown_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ import pytest
 
 from qhttp import errors
 from qhttp.cli.exits import MEANINGS, Failures, advice_for, kind_of
-from qhttp.cli.messages import NORMAL, QUIET, VERBOSE, Messages, one_line, shown_url
+from qhttp.cli.messages import NORMAL, QUIET, VERBOSE, Messages
 from qhttp.cli.telling import without_credentials
+from qhttp.protocol.shown import one_line, shown_url
 
 
 @pytest.mark.parametrize("url, shown", [
