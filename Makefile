@@ -87,7 +87,7 @@ check: build
 	$(PIP) install --group check
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python tools/check_package.py
+	$(BIN)/python tools/check_package.py --install
 
 sanitize: build
 	$(MAKE) --no-print-directory -C src_c sanitize

@@ -1,8 +1,15 @@
-"""Builds the sdist and the wheel and looks at what is in them: stubs and marker present, no generated C, nothing stray."""
+"""Builds the sdist twice and the wheel, and looks at them: the same bytes, stubs and marker present, no generated C, nothing
+stray.
+
+With --install the wheel goes into an empty environment, and the demo runs from there.
+"""
+import hashlib
+import os
 import subprocess
 import sys
 import tarfile
 import tempfile
+import venv
 import zipfile
 from pathlib import Path
 
@@ -21,19 +28,49 @@ def complaints(sdist_names: list[str], wheel_names: list[str]) -> list[str]:
     return found
 
 
-def main() -> int:
+def build(folder: str, *what: str) -> None:
+    subprocess.run([sys.executable, "-m", "build", *what, "--outdir", folder, str(ROOT)], check=True, stdout=subprocess.DEVNULL)
+
+
+def is_reproducible(sdist: Path) -> bool:
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, "-m", "build", "--outdir", folder, str(ROOT)], check=True, stdout=subprocess.DEVNULL)
+        build(folder, "--sdist")
+        again = next(Path(folder).glob("*.tar.gz"))
+        return hashlib.sha256(again.read_bytes()).digest() == hashlib.sha256(sdist.read_bytes()).digest()
+
+
+def run_installed(wheel: Path, folder: Path) -> None:
+    """The demo in an environment that has the wheel, what that needs, and urllib3 for the comparison."""
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "-q", "--disable-pip-version-check", "install", str(wheel), "urllib3"], check=True)
+    subprocess.run([python, ROOT / "examples" / "demo.py"], check=True, cwd=folder,
+                   env={**os.environ, "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"})
+    where = subprocess.check_output([python, "-c", "import qhttp; print(qhttp.__file__)"], cwd=folder, text=True)
+    assert where.startswith(str(folder.resolve())), where
+
+
+def main(arguments: list[str]) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        build(folder)
         sdist, wheel = next(Path(folder).glob("*.tar.gz")), next(Path(folder).glob("*.whl"))
         with tarfile.open(sdist) as archive:
             sdist_names = archive.getnames()
         with zipfile.ZipFile(wheel) as archive:
             wheel_names = archive.namelist()
         subprocess.run([sys.executable, "-m", "twine", "check", "--strict", str(sdist), str(wheel)], check=True)
-    found = complaints(sdist_names, wheel_names)
+        found = complaints(sdist_names, wheel_names)
+        if not is_reproducible(sdist):
+            found.append("two sdists of the same files differ")
+        audited = subprocess.run([sys.executable, "-m", "auditwheel", "show", str(wheel)], capture_output=True, text=True,
+                                 check=False)
+        if "manylinux" not in audited.stdout:
+            found.append(f"auditwheel: {audited.stdout}{audited.stderr}")
+        if "--install" in arguments:
+            run_installed(wheel, Path(folder) / "empty")
     print("\n".join(found) or f"{sdist.name} ({len(sdist_names)} entries) and {wheel.name} ({len(wheel_names)}) are in order")
     return bool(found)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
