@@ -23,6 +23,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 N_CRASH_LINES = 12              # of what a child that died has written to stderr
 ALARM_MARGIN_S = 10             # behind the limit, a child ends itself: nobody else may be left to end it
@@ -36,14 +37,16 @@ class Outcome:
     crash: str | None = None
 
 
-def run_apart(work: str, tasks: Mapping[str, tuple], *, at_once: int, limit_s: float) -> Iterator[tuple[str, Outcome]]:
+def run_apart(work: str, tasks: Mapping[str, tuple], *, at_once: int, limit_s: float,
+              environment: Mapping[str, str] = MappingProxyType({})) -> Iterator[tuple[str, Outcome]]:
     """Calls `work` ("module:function") with each task's arguments in a child; yields (name, Outcome) as they end.
 
     Arguments and results are pickled. At most `at_once` children live at a time, each for at most `limit_s` seconds.
+    `environment`: variables for all of them, beside our own.
     """
     if not tasks:
         return
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), **environment}
     command = [sys.executable, "-m", __name__]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, **pipes, env=environment, start_new_session=True) as nursery:
