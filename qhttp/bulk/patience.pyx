@@ -54,7 +54,7 @@ cdef class Patience(Intake):
         if status is not None:
             from qhttp.bulk.retry import parse_retry_after
             value = transfer.header("retry-after")
-            after = parse_retry_after(value, time_ns() / 1e9) if value is not None else None
+            after = parse_retry_after(value, time_ns() / 1e9, transfer.header("date")) if value is not None else None
         if status in REFUSALS:
             self.pause_host(host, after)
         if self.is_stopping:

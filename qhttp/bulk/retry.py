@@ -126,19 +126,29 @@ class RetryBudget:
         self._n_left += self.per_success
 
 
-def parse_retry_after(value: str, now_s: float) -> float | None:
+def parse_retry_after(value: str, now_s: float, date: str | None = None) -> float | None:
     """Seconds to wait from a Retry-After value: a number, or a date in any of the forms of RFC 9110 section 5.6.7.
 
-    now_s: the time of day in seconds since 1970 (time.time()); better the answer's Date, if there is one. 0.0 for what is past,
-    None for what is neither.
+    date: the Date of the same answer, which is of the same clock as a date in the value. Where there is none that can be read,
+    now_s stands for it: the time of day here in seconds since 1970 (time.time()). 0.0 for what is past, None for what is neither.
     """
     text = value.strip()
     try:
-        is_number = text and not text.strip("-0123456789.")      # float() knows words, too: nan, inf, 1_0
-        seconds = float(text) if is_number else _date_s(text) - now_s
+        if text and not text.strip("-0123456789."):     # float() knows words, too: nan, inf, 1_0
+            seconds = float(text)
+        else:
+            until_s = _date_s(text)
+            seconds = until_s - _answered_s(date, now_s)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return min(max(seconds, 0.0), RETRY_AFTER_MAX_S)
+
+
+def _answered_s(date, now_s):
+    try:
+        return now_s if date is None else _date_s(date)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return now_s
 
 
 def _date_s(text):
