@@ -7,7 +7,7 @@ does so in the order in which it was asked. So nothing is ever written into a pa
 and nothing is removed that a later try has made.
 """
 from cpython.bytes cimport PyBytes_AS_STRING
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from posix.unistd cimport F_OK, access as c_access
 
 from qhttp._core cimport Sink
@@ -16,11 +16,14 @@ from qhttp.bulk.outcome cimport ENDED, PLACING, RUNNING, WAITING, Outcome
 from qhttp.engine.exchange cimport Exchange
 
 from os import close as close_descriptor, fsencode, stat, unlink
+from time import time_ns
 
 from qhttp.bulk.files import file_error, open_locked
 from qhttp.bulk.naming import path_for
 from qhttp.bulk.resume import Join, Version, empty_part, end_of, open_part
 from qhttp.errors import DeviceError, FileError, ResumeError, TimeoutError, Truncated, UnexpectedClose
+
+cdef int64_t CLOCKS_DIFFER_NS = 60 * 1000000000     # by which the clock of a file server may be ahead of ours
 
 CUTS = (Truncated, UnexpectedClose, TimeoutError)       # what came before is a true beginning
 
@@ -46,7 +49,7 @@ cdef class Filed(Outcome):
             if settings.existing != "overwrite":
                 self.meet_existing(settings)
                 return False
-            if stat(self.final).st_ctime_ns >= self.runner.started_wall_ns:
+            if self.was_made_now():
                 raise FileError(f"{self.path} was made by this run, for another URL: give one of them a name of its own")
         if settings.dry_run:
             self.end_with(None)
@@ -57,6 +60,14 @@ cdef class Filed(Outcome):
         self.has_stale = (self.runner.files.session is not None and self.kept is None
                           and c_access(PyBytes_AS_STRING(self.part), F_OK) == 0)
         return True
+
+    def was_made_now(self):
+        """Whether what has the final name was made by this run. It is dated by the wall clock, which may have been set since the
+        run began: so what fits into the run by either clock, as it was then or as it is now, is of this run."""
+        cdef int64_t made_ns = stat(self.final).st_ctime_ns
+        cdef int64_t wall_ns = time_ns(), then_ns = self.runner.started_wall_ns
+        cdef int64_t passed_ns = <int64_t>self.runner.loop.now() - self.runner.started_ns
+        return min(then_ns, wall_ns - passed_ns) <= made_ns <= max(wall_ns, then_ns + passed_ns) + CLOCKS_DIFFER_NS
 
     def has_name(self):
         return self.runner.settings.name is not None or (self.given is not None and self.given.get("out") is not None)

@@ -78,7 +78,7 @@ cdef class Lanes(Patience):
         self.check_open()
         if not self.has_begun:
             self.has_begun, self.is_over = True, False
-            self.started_wall_ns = time_ns()
+            self.started_wall_ns, self.started_ns = time_ns(), self.loop.now()
             self.loop.keep(self)
         self.loop.schedule(self)
 

@@ -32,7 +32,8 @@ cdef class Runner(Task):
     cdef readonly Signal started, progress, finished, failed, retrying, done
     cdef readonly int64_t n_done, n_failed, n_skipped, n_retries
     cdef readonly uint64_t n_bytes      # of bodies, as they came
-    cdef uint64_t started_wall_ns       # CLOCK_REALTIME, when the run began
+    cdef int64_t started_wall_ns        # CLOCK_REALTIME, when the run began
+    cdef int64_t started_ns             # CLOCK_MONOTONIC, then
     cdef int n_emitting                 # emits under way: slots may turn the loop
     cdef bint takes_times
     cdef bint takes_any_status          # every final answer is one, and no error
