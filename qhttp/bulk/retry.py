@@ -130,7 +130,8 @@ def parse_retry_after(value: str, now_s: float, date: str | None = None) -> floa
     """Seconds to wait from a Retry-After value: a number, or a date in any of the forms of RFC 9110 section 5.6.7.
 
     date: the Date of the same answer, which is of the same clock as a date in the value. Where there is none that can be read,
-    now_s stands for it: the time of day here in seconds since 1970 (time.time()). 0.0 for what is past, None for what is neither.
+    now_s stands for it: the time of day here in seconds since 1970 (time.time()). 0.0 for what is past, None for what is
+    neither.
     """
     text = value.strip()
     try:

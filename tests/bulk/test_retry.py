@@ -183,7 +183,8 @@ def test_parse_retry_after_reads_seconds_and_dates(value, expected):
 
 
 @pytest.mark.parametrize("date, expected", [
-    ("Sun, 06 Nov 1994 08:49:17 GMT", 30.0), ("Sat, 05 Nov 1994 08:49:47 GMT", 86_400.0), ("Mon, 07 Nov 1994 00:00:00 GMT", 0.0),
+    ("Sun, 06 Nov 1994 08:49:17 GMT", 30.0), ("Sat, 05 Nov 1994 08:49:47 GMT", 86_400.0),
+    ("Mon, 07 Nov 1994 00:00:00 GMT", 0.0),
     (None, 10.0), ("", 10.0), ("some day", 10.0), ("Sun, 99 Foo 1994", 10.0), ("9" * 100, 10.0)])
 def test_parse_retry_after_holds_a_date_against_the_date_of_the_answer(date, expected):
     assert parse_retry_after("Sun, 06 Nov 1994 08:49:47 GMT", NOW, date) == expected

@@ -42,7 +42,8 @@ def test_idle_limit_is_a_minute_without_being_set(clock, folder):
 
 
 def test_idle_limit_begins_again_with_each_byte(clock, folder):
-    with Origin({"/a": stuck()}) as origin, begun([origin.url("/a")], folder, retries=0, min_speed=(0, 0)) as (downloader, seen):
+    with Origin({"/a": stuck()}) as origin, begun([origin.url("/a")], folder, retries=0,
+                                                  min_speed=(0, 0)) as (downloader, seen):
         clock.until(lambda: origin.connections and origin.connections[0].n_sent)
         for n in range(30):
             clock.advance(59)

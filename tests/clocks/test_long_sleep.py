@@ -122,7 +122,7 @@ def test_connecting_for_a_night_is_an_error(clock):
 
 @pytest.mark.parametrize("waits", [True, False])
 def test_download_goes_on_after_a_sleep(clock, folder, waits):
-    """With bytes that wait it goes on as if nothing had been; without them the server has been silent: it is asked for the rest."""
+    """With bytes that wait it goes on as if nothing had been; else the server has been silent, and is asked for the rest."""
     def page(request):
         if request.get("range") is None:
             return [answer(200, DATA[:-1000], ("ETag", '"1"'), length=LARGE)]
@@ -186,9 +186,11 @@ def test_wait_for_another_try_that_is_over_after_a_sleep_is_over_once(clock, fol
 def test_run_of_hours_with_sleeps_in_it_comes_to_its_end(clock, folder):
     """A slow server, a machine that sleeps every now and then: nothing loops, and each file is whole."""
     clock.skip()
-    pages = {f"/{n}": Each(answer(503, b"", ("Retry-After", str(600 * (n + 1)))), answer(200, DATA[:1000 * n])) for n in range(6)}
+    pages = {f"/{n}": Each(answer(503, b"", ("Retry-After", str(600 * (n + 1)))), answer(200, DATA[:1000 * n]))
+             for n in range(6)}
     began = time.monotonic()
-    with Origin(pages) as origin, Jittered([origin.url(path) for path in pages], proxy=None, dir=folder, per_host=6) as downloader:
+    with Origin(pages) as origin, Jittered([origin.url(path) for path in pages], proxy=None, dir=folder,
+                                           per_host=6) as downloader:
         downloader.retrying.connect(lambda *_: clock.advance(HOURS_S))
         assert downloader.run()
         assert downloader.n_done == 6

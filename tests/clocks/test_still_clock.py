@@ -1,4 +1,4 @@
-"""The clocks of these tests themselves: they stand, go on when they are told to, and leave those alone who wait for a thread."""
+"""The clocks of these tests themselves: they stand, go on when told to, and leave those alone who wait for a thread."""
 import threading
 import time
 

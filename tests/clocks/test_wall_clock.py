@@ -154,7 +154,7 @@ def test_part_is_gone_on_with_whatever_the_clock_says(clock, folder, jump):
 
     with Origin({"/a": page}) as origin:
         for n in range(2):
-            with begun([origin.url("/a")], folder, retries=0, session=folder / "session") as (downloader, seen):
+            with begun([origin.url("/a")], folder, retries=0, session=folder / "session") as (_, seen):
                 clock.until(lambda: seen.had_errors)
             if n == 0:
                 clock.set_wall(time.time() + jump)

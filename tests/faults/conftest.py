@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from faults.fetching import write_files
 from support.fault_proxy import FaultyWay
 from support.watchdog import limited
 from support.way_plans import SeededWay
@@ -13,7 +14,6 @@ from world.nginx import Nginx
 from world.programs import give, make_folder
 
 import qhttp
-from faults.fetching import write_files
 
 LIMIT_S = 20
 

@@ -1,7 +1,7 @@
 """Bytes that were changed on the way. In a body of plain http nobody can see that without a checksum; with one, or with TLS, it
 is seen always. Whatever it does to heads and chunks, no request gets bytes of another one's file."""
 import pytest
-from faults.fetching import FILES, SMALL_NAMES, Asker, fetch_files, row, strangers
+from faults.fetching import FILES, IDLE_S, SMALL_NAMES, Asker, fetch_files, row, strangers
 from support.fault_proxy import Plan
 from support.way_faults import Corrupt, Cut, Drop, Repeat, Swap
 from support.way_plans import FALSE
@@ -25,10 +25,9 @@ def test_changed_body_without_a_checksum_is_not_seen(way, fault):
 @pytest.mark.parametrize("fault", [*FALSE_FAULTS, *SHIFTS], ids=str)
 def test_changed_body_with_a_checksum_is_fetched_again(way, tmp_path, location, fault):
     faulty = way(Plan(down=[fault]))
-    seen = fetch_files([row(faulty, "large0", location)], tmp_path, idle_timeout=0.05)
+    seen = fetch_files([row(faulty, "large0", location)], tmp_path, idle_timeout=IDLE_S)
     assert len(seen.finished) == 1 and faulty.struck == [fault]
-    assert [type(error) for error in seen.errors] in ([qhttp.errors.ChecksumMismatch], [qhttp.errors.BodyError],
-                                                      [qhttp.errors.TimeoutError])
+    assert all(isinstance(error, (qhttp.errors.BodyError, qhttp.errors.TimeoutError)) for error in seen.errors) and seen.errors
 
 
 def test_body_that_is_changed_each_time_is_a_checksum_mismatch_and_no_file(way, tmp_path):
@@ -54,16 +53,15 @@ def test_end_of_a_part_that_was_changed_is_seen_without_a_checksum(way, tmp_path
 
 @pytest.mark.parametrize("location", ["plain", "chunked"])
 def test_each_byte_of_a_head_turned_over_gives_no_request_another_ones_bytes(way, location):
-    faulty = way(*[Plan(down=[Corrupt(at, 1 << at % 7)]) for at in range(HEAD_LEN)], *[
-        Plan(down=[Corrupt(at, 1 << (at + 3) % 7)]) for at in range(HEAD_LEN)])
+    faulty = way(*[Plan(down=[Corrupt(at, 1 << at % 7)]) for at in range(HEAD_LEN)])
     asker = Asker(faulty, location)
-    asker.http.setTransferTimeout(30)
-    for n in range(2 * HEAD_LEN):
+    asker.wait_for_bytes(IDLE_S / 4)
+    for n in range(HEAD_LEN):
         asker.http.close()
         for name in ("f09", "f08", "f10"):          # the second one finds what the first one left
             _, body = asker.get(name)
             assert not strangers(name, body), (n, name, body)
-    assert len(faulty.struck) > HEAD_LEN
+    assert len(faulty.struck) >= HEAD_LEN
 
 
 @pytest.mark.parametrize("name_of_fault", FALSE)
@@ -72,7 +70,7 @@ def test_false_bytes_anywhere_give_no_request_another_ones_bytes(seeded_way, loc
     faulty = seeded_way(5, n_faulty=30, names=[name_of_fault], longest=60_000)
     faulty.plan_for, draw = (lambda number: Plan(down=[*draw(number).down, *draw(number + 1000).down])), faulty.plan_for
     asker = Asker(faulty, location)
-    asker.http.setTransferTimeout(30)
+    asker.wait_for_bytes(IDLE_S / 4)
     for name in SMALL_NAMES * 4:
         error, body = asker.get(name)
         assert not strangers(name, body), (name, body)
@@ -86,7 +84,7 @@ def test_false_bytes_anywhere_give_no_request_another_ones_bytes(seeded_way, loc
 def test_false_bytes_anywhere_with_checksums_all_files_are_right(seeded_way, tmp_path, name_of_fault, depth):
     """Both directions: a request that was changed asks for another file."""
     faulty = seeded_way(6, n_faulty=12, names=[name_of_fault], longest=60_000)
-    seen = fetch_files([row(faulty, name) for name in SMALL_NAMES], tmp_path, pipelining=depth, per_host=2, idle_timeout=0.05)
-    assert all(isinstance(transfer.error, (qhttp.errors.HTTPStatusError, qhttp.errors.ChecksumMismatch, qhttp.errors.RedirectError))
-               for transfer in seen.failed)
+    seen = fetch_files([row(faulty, name) for name in SMALL_NAMES], tmp_path, pipelining=depth, per_host=2, idle_timeout=IDLE_S)
+    errors = qhttp.errors.HTTPStatusError, qhttp.errors.ChecksumMismatch, qhttp.errors.RedirectError
+    assert all(isinstance(transfer.error, errors) for transfer in seen.failed)
     assert len(seen.finished) >= len(SMALL_NAMES) - 6 and faulty.struck

@@ -5,13 +5,12 @@ QHTTP_WAY_SEEDS=1000 tries more of them than `make test` does.
 import os
 
 import pytest
-from faults.fetching import FILES, HONEST_ERRORS, LARGE_NAMES, N_TRIES, SMALL_NAMES, Asker, fetch_files, row, url
+from faults.fetching import FILES, HONEST_ERRORS, IDLE_S, LARGE_NAMES, N_TRIES, SMALL_NAMES, Asker, fetch_files, row, url
 from support.way_plans import FALSE, HONEST
 
 import qhttp
 
-N_SEEDS = int(os.environ.get("QHTTP_WAY_SEEDS", "8"))
-IDLE_S = 0.06
+N_SEEDS = int(os.environ.get("QHTTP_WAY_SEEDS", "5"))
 ROWS = [*SMALL_NAMES[::2], *LARGE_NAMES]
 SETTINGS = [
     {},
@@ -59,7 +58,7 @@ def fetch_files_again(rows, folder):
 @pytest.mark.parametrize("seed", range(N_SEEDS))
 def test_requests_over_a_drawn_way_end_whole_or_with_an_error(seeded_way, seed):
     asker = Asker(seeded_way(seed, n_faulty=10, longest=200_000), ("plain", "chunked")[seed % 2])
-    asker.http.setTransferTimeout(round(IDLE_S * 1000))
+    asker.wait_for_bytes(IDLE_S)
     for name in [*ROWS, *ROWS]:
         error, body = asker.get(name)
         assert FILES[name].startswith(body) and (error is not None or body == FILES[name])

@@ -3,8 +3,8 @@
     run_apart(work, tasks, ..., environment=preloaded(build(folder)))       # the caller
     clock = StillClock(); clock.start(); ...; clock.advance(60)             # in the child
 
-What the package does is what it does elsewhere: it knows nothing of this. A loop is turned by `run(0)` then, or by `until()`; to
-wait for a time would be to wait for ever, unless `skip()` was called.
+What the package does is what it does elsewhere: it knows nothing of this. A loop is turned by `run(0)` then, or by `until()`;
+to wait for a time would be to wait for ever, unless `skip()` was called.
 """
 import ctypes
 import os
