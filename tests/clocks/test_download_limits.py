@@ -123,8 +123,9 @@ def test_requests_to_one_host_keep_their_distance(clock, folder):
 def test_transfer_that_waits_for_leave_is_not_too_slow(clock, folder):
     """The rate is ours: neither limit is for it."""
     with Origin({"/a": answer(200, body(200_000))}) as origin, \
-            begun([origin.url("/a")], folder, limit_rate=1000, retries=0, idle_timeout=5, min_speed=(10**6, 2)) as (_, seen):
-        clock.until(lambda: origin.log)
+            begun([origin.url("/a")], folder, limit_rate=1000, retries=0, idle_timeout=5,
+                                                 min_speed=(10**6, 2)) as (downloader, seen):
+        clock.until(lambda: downloader.n_bytes and origin.connections[0].n_sent > 200_000)
         for _ in range(400):
             clock.advance(1)
             qhttp.loop().run(0)

@@ -1,4 +1,4 @@
-"""Ways with faults to a Squid, and between a Squid and its origin; to Apache: what a proxy makes of a broken answer is no file."""
+"""Ways with faults to Squid, behind it, and to Apache: what a proxy makes of a broken answer is no file."""
 import contextlib
 import types
 
