@@ -16,7 +16,7 @@ HEAD_LEN = 250
 
 @pytest.mark.parametrize("fault", FALSE_FAULTS, ids=str)
 def test_changed_body_without_a_checksum_is_not_seen(way, fault):
-    """This is what http can do; the documentation says so."""
+    """This is what http can do."""
     error, body = Asker(way(Plan(down=[fault]))).get("large0")
     assert error is None and body != FILES["large0"] and len(body) == len(FILES["large0"])
 

@@ -44,3 +44,9 @@ def test_run_apart_crashes_cost_only_their_own_case():
 
 def test_run_apart_hang_ended_at_the_limit():
     assert "hang: no result within 0.5 s" in play("misbehave", ["hangs"], limit_s=0.5)["hangs"].crash
+
+
+def test_run_apart_gives_its_variables_to_the_children():
+    [(_, outcome)] = run_apart("os:getenv", {"a": ("QHTTP_TEST_APART",)}, at_once=1, limit_s=20,
+                               environment={"QHTTP_TEST_APART": "there"})
+    assert outcome.value == "there" and "QHTTP_TEST_APART" not in os.environ
