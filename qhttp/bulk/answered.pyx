@@ -108,11 +108,11 @@ cdef class Answered(Filed):
 
     cdef Sink choose_probed(self, bytes lower, uint64_t announced):
         """For a 206 to a request for the beginning: there are pieces to be had, if it is sound."""
-        from qhttp.bulk.byteranges import parse_content_range
+        from qhttp.bulk.byteranges import content_range_of
         from qhttp.bulk.segments import Split
         cdef uint64_t first_len = self.runner.settings.min_split_size
         try:
-            found = parse_content_range(self.header("content-range", ""))
+            found = content_range_of(self.headers)
         except ValueError as error:
             raise ResumeError(str(error)) from None
         if (found.start != 0 or found.total is None or found.end != min(first_len, <uint64_t>found.total) - 1

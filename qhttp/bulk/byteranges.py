@@ -88,6 +88,14 @@ def parse_content_range(value: str) -> ContentRange:
     return ContentRange(start, end, total)
 
 
+def content_range_of(fields: list[tuple[str, str]]) -> ContentRange:
+    """The Content-Range among the fields of a 206. Raises ValueError as above, and where there is none, or several."""
+    values = [value for name, value in fields if name.lower() == "content-range"]
+    if len(values) != 1:
+        raise ValueError("the server does not say which bytes it sends" if not values else "there are several Content-Range fields")
+    return parse_content_range(values[0])
+
+
 def range_value(start: int, end: int | None) -> str:
     """The Range field value for the bytes from `start` to `end`, both inclusive; None: to the last (RFC 9110 section 14.1.2).
 

@@ -118,14 +118,14 @@ def pieces_of(answer: Transfer, wanted: list[tuple[int, int]]) -> list[bytes]:
 
 def _parts(answer):
     """[(start, bytes-like)] of what came."""
-    from qhttp.bulk.byteranges import parse_byteranges, parse_content_range
+    from qhttp.bulk.byteranges import content_range_of, parse_byteranges
     if answer.status == 200:
         return [(0, answer.content)]
     kind = answer.header("content-type", "")
     if kind.lower().startswith("multipart/byteranges"):
         return [(part.start, part.data) for part in parse_byteranges(kind, answer.content)]
     try:
-        found = parse_content_range(answer.header("content-range", ""))
+        found = content_range_of(answer.headers)
     except ValueError as error:
         raise BodyError(str(error)) from None
     if found.start is None or found.length != len(answer.content):

@@ -16,7 +16,7 @@ from qhttp.bulk.body_sinks cimport RangeSink
 from qhttp.bulk.outcome cimport ENDED, RUNNING, Outcome
 from qhttp.bulk.transfer cimport Transfer
 
-from qhttp.bulk.byteranges import parse_content_range
+from qhttp.bulk.byteranges import content_range_of
 from qhttp.bulk.filed import forget
 from qhttp.bulk.resume import Version
 from qhttp.errors import ResumeError, Truncated
@@ -56,7 +56,7 @@ cdef class Piece(Transfer):
         if status != 206:
             return Transfer.choose_sink(self, status, lower, announced, is_empty)
         try:
-            found = parse_content_range(self.header("content-range", ""))
+            found = content_range_of(self.headers)
         except ValueError as error:
             raise ResumeError(f"a piece of the file cannot be fetched: {error}") from None
         if (found.start != self.first or found.end != self.end - 1 or found.total != self.whole.total
