@@ -150,9 +150,12 @@ cdef class Answered(Filed):
         return parse_codings(values, self.runner.settings.max_codings)
 
     def name_by_answer(self):
-        """The name of the file stands in the answer, or is that of the URL after all."""
+        """The name of the file stands in the answer, or is that of the URL after all: the one that was asked for, since where a
+        server redirects to is its own choice, .bashrc for example."""
+        from qhttp.protocol.url import split
+        target = self.target if self.effective is None else split(self.url).target
         values = [value for name, value in self.headers if name.lower() == "content-disposition"]
-        path = path_for(self.runner.settings, self.given, self.target, values[0] if values else None)
+        path = path_for(self.runner.settings, self.given, target, values[0] if values else None)
         self.set_path(path)
         self.is_there = ((self.runner.session is not None and self.is_done())
                          or (self.runner.settings.existing == "skip" and access(path, 0)))

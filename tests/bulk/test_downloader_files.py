@@ -18,7 +18,7 @@ from bulk.downloads import (
     one,
     running,
 )
-from bulk.origin import Each, Origin, answer, chunked
+from bulk.origin import Each, Origin, answer, chunked, redirect
 from support.actions import Close, Send
 
 import qhttp
@@ -266,6 +266,13 @@ def test_downloader_name_from_the_answer_is_safe(text, name, n, tmp_path):
     with Origin({"/a": answer(200, body(n), disposition(text))}) as origin:
         transfer = one(origin.url("/a"), dir=tmp_path, content_disposition=True)
     assert transfer.path == f"{tmp_path}/{name}" and files_in(tmp_path) == {name: body(n)}
+
+
+@pytest.mark.parametrize("target", ["/.profile", "/%2eprofile", "/b"])
+def test_downloader_name_is_not_that_of_where_a_server_redirects_to(target, tmp_path):
+    with Origin({"/a": redirect(target), target: answer(200, b"x")}) as origin:
+        one(origin.url("/a"), dir=tmp_path, content_disposition=True)
+    assert files_in(tmp_path) == {"a": b"x"}
 
 
 def test_downloader_name_from_the_answer_only_where_asked(tmp_path):
