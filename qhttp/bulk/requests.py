@@ -58,6 +58,7 @@ def fields_for(runner: Any, transfer: Any) -> list[tuple[str, str]]:
     if runner.identity is not None and runner.identity.cookies is not None:
         cookie = runner.identity.cookies.header_for(transfer.url_effective, fields)
         if cookie is not None:
+            check_fields("GET", [("Cookie", cookie)], False)       # a jar of the caller's may hold anything
             fields.append(("Cookie", cookie))
     return fields + transfer.range_fields
 
