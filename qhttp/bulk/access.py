@@ -29,8 +29,8 @@ _WITHOUT_VALUE = frozenset(("secure", "httponly"))
 _netrcs: dict[tuple[str, bool], tuple] = {}      # (path, whether it is the default one) -> (what its stat said, its logins)
 
 
-def netrc_login(path: str | os.PathLike[str] | None, host: str) -> tuple[str, str] | None:
-    """(user, password) for `host` in a netrc file, its `default` entry for others; None where there is neither.
+def netrc_login(path: str | os.PathLike[str] | None, host: str, has_default: bool = True) -> tuple[str, str] | None:
+    """(user, password) for `host` in a netrc file, with `has_default` its `default` entry for others; None where there is neither.
 
     `path` None: ~/.netrc, which may be missing and must be the user's alone. A file is read again when it has changed. Raises
     ValueError that names the file, and the line where one is wrong: it cannot be read, others may read it, it is no netrc file.
@@ -50,7 +50,9 @@ def netrc_login(path: str | os.PathLike[str] | None, host: str) -> tuple[str, st
         if path is None and isinstance(error, FileNotFoundError):
             return None
         raise ValueError(f"netrc file {shown} cannot be read: {error.strerror}") from None
-    user, password = logins.get(host.lower()) or logins.get("default") or ("", "")
+    name = host.lower()
+    login = logins.get(name) if has_default or name != "default" else None
+    user, password = login or (logins.get("default") if has_default else None) or ("", "")
     return (user, password) if user or password else None
 
 

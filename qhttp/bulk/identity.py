@@ -2,7 +2,8 @@
 other.
 
 The credentials of `user` are for the hosts whose URLs were asked for, never for where they redirect to; those of netrc for
-the host that stands there with them.
+the host that stands there with them. Where a redirect leads, netrc's `default` is for nobody, and a host of its own is not asked
+in the clear after https, nor is another port of the same host.
 """
 from __future__ import annotations
 
@@ -49,7 +50,7 @@ class Identity:
         origin = transfer.place[0]
         login = self._user if transfer.is_at_home else None
         if login is None and self._netrc:
-            login = self._login_of_netrc(origin[1])
+            login = self._login_at(origin, transfer)
         if login is None:
             return None
         party = self._origins.for_origin((*origin, login[0]))
@@ -57,9 +58,18 @@ class Identity:
             party.set_credentials(*login)
         return party
 
-    def _login_of_netrc(self, host):
+    def _login_at(self, origin, transfer):
+        if transfer.is_at_home:
+            return self._login_of_netrc(origin[1])
+        scheme, host, port = transfer.home
+        if scheme == "https" and origin[0] == "http":
+            return None
+        is_upgrade = (scheme, port) == ("http", 80) and origin == ("https", host, 443)
+        return self._login_of_netrc(origin[1], False) if host != origin[1] or is_upgrade else None
+
+    def _login_of_netrc(self, host, has_default=True):
         from qhttp.bulk.access import netrc_login
-        return netrc_login(None if self._netrc is True else self._netrc, host)
+        return netrc_login(None if self._netrc is True else self._netrc, host, has_default)
 
     def credentials(self, transfer: Any, head: bytes, is_fresh: bool) -> list[tuple[bytes, bytes]] | None:
         """Fields to add to a request."""

@@ -152,6 +152,11 @@ cdef class Transfer(Answered):
         return self.asked.fields() if self.asked is not None else []
 
     @property
+    def home(self):
+        """(scheme, host, port) that was asked for."""
+        return self.first_host.origin
+
+    @property
     def is_at_home(self):
         """Whether it is fetched from where it was asked for: else nothing of the caller's that is secret goes along."""
         return self.host.origin == self.first_host.origin

@@ -23,6 +23,7 @@ def transfer_at(origin, proxy=None, is_fetched=False):
     route = types.SimpleNamespace(proxy=proxy, is_fetched=is_fetched)
     return types.SimpleNamespace(
         place=(origin, b"/x"),
+        home=HOME,
         is_at_home=origin == HOME,
         route=route,
         editions=None,
@@ -115,6 +116,22 @@ def test_identity_netrc_login_is_for_its_host_also_after_a_redirect(tmp_path):
         me.credentials(transfer, HEAD, True)
         outcome = me.challenged(transfer, BLOCK, 401)
         assert outcome is True if expected is True else isinstance(outcome, expected)
+
+
+@pytest.mark.parametrize("entry", ["machine b.test", "machine a.test", "machine A.test", "default", "machine default", "machine x"])
+@pytest.mark.parametrize("home, origin, named", [
+    (HOME, AWAY, "b.test"), (("https", "a.test", 443), ("https", "b.test", 443), "b.test"), (HOME, ("https", "b.test", 443), "b.test"),
+    (HOME, ("https", "a.test", 443), "a.test"),             # the same host, and safer than before
+    (HOME, ("http", "a.test", 8080), None), (HOME, ("https", "a.test", 8443), None),
+    (("https", "a.test", 443), HOME, None), (("https", "a.test", 443), AWAY, None), (HOME, ("http", "default", 80), None),
+])
+def test_identity_netrc_where_a_redirect_leads_only_what_names_that_host(home, origin, named, entry, tmp_path):
+    me = identity(user=None, netrc=write_netrc(tmp_path, f"{entry} login franz password secret\n"))
+    transfer = transfer_at(origin)
+    transfer.home, transfer.is_at_home = home, False
+    me.credentials(transfer, HEAD, True)
+    is_given = me.challenged(transfer, BLOCK, 401) is True
+    assert is_given is (named is not None and entry.lower() == f"machine {named}")
 
 
 def test_identity_netrc_is_not_read_for_every_request(tmp_path, monkeypatch):
