@@ -1,14 +1,14 @@
 """May a part be continued, and is an answer its continuation (RFC 9110 sections 13.1.5 and 14.2).
 
-The ladder: a strong ETag goes into If-Range; without one Last-Modified, if it is strong; else a weak ETag and the total
-length are compared with those of the 206; else the file is fetched anew. Whatever the rung, the end of the part is fetched
-once more and compared.
+The ladder: a strong ETag goes into If-Range; without one Last-Modified, if it is strong; else the file is fetched anew, for a
+weak ETag promises no equal bytes (RFC 9110 section 15.3.7.3). Whatever the rung, the total is compared, and the end of the part
+is fetched once more and compared, too.
 """
 from __future__ import annotations
 
 import os
 
-from qhttp.bulk.byteranges import parse_content_range
+from qhttp.bulk.byteranges import content_range_of
 from qhttp.bulk.files import open_locked
 from qhttp.errors import BodyError, ResumeError, Truncated
 
@@ -17,22 +17,23 @@ CONTINUE_FROM = 64 << 10        # bytes of a part that are worth a Range request
 
 
 class Version:
-    """What tells one version of a file from another. etag: as sent, or None. last_modified: as sent, if it is strong
-    (RFC 9110 section 8.8.2.2: at least a second older than the answer). total: bytes, or None."""
+    """What tells one version of a file from another. etag: as sent, or None; what is no entity tag, or one of several, is none.
+    last_modified: as sent, if it is strong (RFC 9110 section 8.8.2.2: at least a second older than the answer). total: bytes, or
+    None. date: Last-Modified as sent, for comparing."""
 
-    __slots__ = ("etag", "last_modified", "total")
+    __slots__ = ("date", "etag", "last_modified", "total")
 
-    def __init__(self, etag: str | None, last_modified: str | None, total: int | None):
-        self.etag, self.last_modified, self.total = etag, last_modified, total
+    def __init__(self, etag: str | None, last_modified: str | None, total: int | None, date: str | None = None):
+        self.etag, self.last_modified, self.total, self.date = etag, last_modified, total, date or last_modified
 
     @classmethod
     def of(cls, fields: list[tuple[str, str]], total: int | None) -> Version:
         """From the fields of a 200 or 206."""
-        values = {name.lower(): value for name, value in reversed(fields)}
-        last_modified = values.get("last-modified")
-        if last_modified is not None and not _is_strong(last_modified, values.get("date")):
-            last_modified = None
-        return cls(values.get("etag"), last_modified, total)
+        etag, date = _only(fields, "etag"), _only(fields, "last-modified")
+        if etag is not None and not _is_etag(etag):
+            etag = None
+        is_strong = date is not None and _is_strong(date, _only(fields, "date"))
+        return cls(etag, date if is_strong else None, total, date)
 
     @property
     def if_range(self) -> str | None:
@@ -44,14 +45,26 @@ class Version:
     @property
     def is_known(self) -> bool:
         """Whether another version could be told from it."""
-        return self.if_range is not None or (self.etag is not None and self.total is not None)
+        return self.if_range is not None
 
     def is_other(self, found: Version) -> bool:
-        """Whether an answer says itself that it is of another version."""
-        return ((self.etag is not None and found.etag is not None and self.etag != found.etag)
-                or (self.last_modified is not None and found.last_modified is not None
-                    and self.last_modified != found.last_modified)
+        """Whether an answer says itself that it is of another version. A 206 has to show the ETag that it is asked for by (RFC 9110
+        section 15.3.7): one that shows none may come from a server that does not look at If-Range."""
+        return ((self.etag is not None and self.etag != found.etag and (found.etag is not None or self.if_range == self.etag))
+                or (self.last_modified is not None and found.date is not None and self.last_modified != found.date)
                 or (self.total is not None and found.total is not None and self.total != found.total))
+
+
+def _only(fields, name):
+    """The value of a field; None where there is none, or several that differ."""
+    values = {value for given, value in fields if given.lower() == name}
+    return values.pop() if len(values) == 1 else None
+
+
+def _is_etag(text):
+    """RFC 9110 section 8.8.3. What is between the quotes says nothing if it is empty."""
+    opaque = text.removeprefix("W/")
+    return len(opaque) > 2 and opaque[0] == opaque[-1] == '"' and not any(c <= " " or c in '"\x7f' for c in opaque[1:-1])
 
 
 def _is_strong(last_modified: str, date: str | None) -> bool:
@@ -78,11 +91,8 @@ class Join:
 
     def judge(self, fields: list[tuple[str, str]], length: int | None) -> None:
         """Raises ResumeError for a 206 that is not the continuation; `length`: of its body as announced, None: it is not."""
-        values = [value for name, value in fields if name.lower() == "content-range"]
-        if len(values) != 1:
-            raise ResumeError("the part cannot be continued: the server does not say which bytes it sends")
         try:
-            found = parse_content_range(values[0])
+            found = content_range_of(fields)
         except ValueError as error:
             raise ResumeError(f"the part cannot be continued: {error}") from None
         if found.start != self.start or found.total is None or found.end != found.total - 1:

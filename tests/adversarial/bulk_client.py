@@ -10,7 +10,7 @@ from qhttp.bulk.session import Session
 
 PATIENCE_S = 60.0           # above every limit of every case
 NAME = "file"               # of what a Downloader fetches
-ETAG = '"held"'             # of the version that a part is of, so that it may be continued
+MODIFIED = "Sat, 01 Jan 2000 00:00:00 GMT"      # of the version that a part is of, so that it may be continued
 
 
 class BulkSession:
@@ -79,7 +79,7 @@ class BulkSession:
         part = pathlib.Path(path + ".part")
         part.write_bytes(request.held)
         with Session(f"{folder}/session") as session:
-            session.put_part(path, url, part.stat().st_ino, ETAG, None, None)
+            session.put_part(path, url, part.stat().st_ino, None, MODIFIED, None)
         with qhttp.Downloader(
             [url], dir=folder, name=NAME, session=f"{folder}/session", headers=request.headers, **self.settings
         ) as downloader:

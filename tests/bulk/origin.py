@@ -60,7 +60,7 @@ class Versioned:
 
     def __call__(self, request):
         fields = list(self.fields)
-        if self.etag:
+        if self.etag is not None:
             fields.append(("ETag", self.etag))
         if self.last_modified:
             fields += [("Last-Modified", self.last_modified), ("Date", NOW)]

@@ -151,6 +151,13 @@ def other_etag(version: Version, ask: Ask) -> Reply:
     return piece(Version("", version.content, '"elsewhere"', version.last_modified), ask.start)
 
 
+def no_etag(version: Version, ask: Ask) -> Reply:
+    """A 206 must have it (RFC 9110 section 15.3.7): this server may not look at If-Range either."""
+    if ask.start is None:
+        return whole(version)
+    return piece(Version("", version.content, None, version.last_modified), ask.start)
+
+
 def other_length(version: Version, ask: Ask) -> Reply:
     """The body is shorter than the range that it is said to be."""
     if ask.start is None:
@@ -203,7 +210,7 @@ BEHAVIOURS = (
     Behaviour("keeps its ETag when the file changes", ignores_if_range, GOOD, "kept"),
     Behaviour("has weak ETags and Last-Modified", honours, GOOD, "weak and date"),
     Behaviour("has Last-Modified only", honours, GOOD, "date"),
-    Behaviour("has weak ETags only", honours, GOOD, "weak"),
+    Behaviour("has weak ETags only", honours, USELESS, "weak"),
     Behaviour("has no validators at all", honours, USELESS, "none"),
     Behaviour("416 with the total", not_satisfiable, USELESS),
     Behaviour("416 without", not_satisfiable_without_total, USELESS),
@@ -213,6 +220,7 @@ BEHAVIOURS = (
     Behaviour("206 without Content-Range", no_content_range, USELESS),
     Behaviour("206 as multipart/byteranges", multipart, USELESS),
     Behaviour("206 with another ETag", other_etag, USELESS),
+    Behaviour("206 without the ETag", no_etag, USELESS),
     Behaviour("206 shorter than its Content-Range", other_length, USELESS),
     Behaviour("206 with a piece of the range", only_a_piece, ENOUGH),
     Behaviour("206 with a content coding", coded, USELESS),
