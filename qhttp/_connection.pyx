@@ -322,7 +322,7 @@ cdef class Connection(Endpoint):
     cdef qh_status skip_head(self):
         """The head was an interim answer's: QH_DONE where the next one is there already, QH_AGAIN, or an error."""
         cdef size_t head_len = 0, rest = self.n - self.head_len
-        cdef qh_status status = qh_conn_next_head(self.c, self.data + self.head_len, rest, &head_len)
+        cdef qh_status status = qh_conn_next_head(&self.loop.c, self.c, self.data + self.head_len, rest, &head_len)
         if status == QH_DONE:
             self.data, self.head_len, self.n = self.c.input + self.c.input_at, head_len, rest
         return status

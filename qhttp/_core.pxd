@@ -145,7 +145,7 @@ cdef extern from "turn.h" nogil:
     int qh_conn_expect_head(qh_loop *loop, qh_conn *conn, const qh_head_limits *limits)
     bint qh_conn_keep(qh_conn *conn, const char *data, size_t len)
     qh_status qh_conn_scan_input(qh_conn *conn, size_t *head_len)
-    qh_status qh_conn_next_head(qh_conn *conn, const char *data, size_t len, size_t *head_len)
+    qh_status qh_conn_next_head(qh_loop *loop, qh_conn *conn, const char *data, size_t len, size_t *head_len)
     int qh_conn_start_body(qh_loop *loop, qh_conn *conn)
     int qh_conn_resume_body(qh_loop *loop, qh_conn *conn)
     int qh_conn_rest(qh_loop *loop, qh_conn *conn)

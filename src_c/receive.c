@@ -201,13 +201,16 @@ qh_status qh_conn_scan_input(qh_conn *conn, size_t *head_len)
     return status;
 }
 
-qh_status qh_conn_next_head(qh_conn *conn, const char *data, size_t len, size_t *head_len)
+qh_status qh_conn_next_head(qh_loop *loop, qh_conn *conn, const char *data, size_t len, size_t *head_len)
 {
     qh_head_scan_next(&conn->scan, conn->scan.position);
     if (!qh_conn_keep(conn, data, len))
         return QH_E_RECEIVE;
     conn->phase = QH_PHASE_HEAD;
-    return qh_conn_scan_input(conn, head_len);
+    qh_status status = qh_conn_scan_input(conn, head_len);
+    if (status == QH_AGAIN && rouse(loop, conn) < 0) /* the owner may hold the rest, and the socket have no more */
+        return QH_E_RECEIVE;
+    return status;
 }
 
 /* ---------------------------------------------------------------------------------------------- bodies */

@@ -153,7 +153,7 @@ bool qh_conn_keep(qh_conn *conn, const char *data, size_t len);
  * rest of it, or all, is still to come. Else an error. */
 qh_status qh_conn_scan_input(qh_conn *conn, size_t *head_len);
 /* The interim head of the last HEAD event is done with: goes on with the `len` bytes behind it, as qh_conn_scan_input. */
-qh_status qh_conn_next_head(qh_conn *conn, const char *data, size_t len, size_t *head_len);
+qh_status qh_conn_next_head(qh_loop *loop, qh_conn *conn, const char *data, size_t len, size_t *head_len);
 /* The body set up in conn->body is to be received; nothing is kept any more. */
 int qh_conn_start_body(qh_loop *loop, qh_conn *conn);
 /* After FULL: the sink has room again. */

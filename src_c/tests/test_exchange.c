@@ -81,7 +81,7 @@ static void take_head(exchange *x, char *data, size_t head_len, size_t n)
         strncat(x->heads, data, head_len);
         if (data[9] != '1')
             break;
-        qh_status status = qh_conn_next_head(conn, data + head_len, n - head_len, &head_len);
+        qh_status status = qh_conn_next_head(&x->world.loop, conn, data + head_len, n - head_len, &head_len);
         if (qh_is_error(status))
             end_with(x, status);
         if (status != QH_DONE)

@@ -234,7 +234,7 @@ static void test_next_head_no_memory(void)
     begin_world(&w, local_pair(), true);
     head_comes(&w);
     set_fault(CALL_REALLOC, (fault){0, 1, ENOMEM});
-    expect_status(qh_conn_next_head(&w.conn, more, 10, &head_len), QH_E_RECEIVE);
+    expect_status(qh_conn_next_head(&w.loop, &w.conn, more, 10, &head_len), QH_E_RECEIVE);
     clear_faults();
     end_world(&w);
 }

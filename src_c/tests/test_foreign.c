@@ -546,6 +546,31 @@ static void test_call_again(void)
     expect_trace(&w, "readable");
     w.conn.has_more = false;
 
+    row("foreign_call_again_in_the_body_of_the_last_head_told");
+    bring_text(&w, "hello");
+    turn(&w, 0);
+    expect_trace(&w, "end");
+    require(qh_conn_rest(&w.loop, &w.conn) == 0, "qh_conn_rest");
+
+    row("foreign_call_again_behind_an_interim_head_told");
+    w.conn.has_more = false;
+    begin_head(&w);
+    bring_text(&w, OK);
+    turn(&w, 0);
+    expect_trace(&w, "head:19+0");
+    w.conn.has_more = true;
+    size_t head_len;
+    expect_status(qh_conn_next_head(&w.loop, &w.conn, "", 0, &head_len), QH_AGAIN);
+    turn(&w, 0);
+    expect_trace(&w, "readable");
+    bring_text(&w, OK);
+    turn(&w, 0);
+    expect_trace(&w, "head:19+0");
+    begin_body_of(&w, &sink, QH_FRAMING_LENGTH, 5);
+    turn(&w, 0);
+    expect_trace(&w, "readable");
+    w.conn.has_more = false;
+
     row("foreign_call_again_while_paused_told_when_resumed");
     require(qh_conn_pause(&w.loop, &w.conn, true) == 0, "qh_conn_pause");
     qh_conn_call_again(&w.loop, &w.conn);

@@ -158,7 +158,7 @@ static void take_head(owner *o, char *data, size_t head_len, size_t n)
         if (data[9] != '1')
             break;
         add_log(o, " ", 1);
-        qh_status status = qh_conn_next_head(conn, data + head_len, n - head_len, &head_len);
+        qh_status status = qh_conn_next_head(&o->world.loop, conn, data + head_len, n - head_len, &head_len);
         if (qh_is_error(status))
             fail(o, status);
         if (status != QH_DONE)

@@ -38,6 +38,17 @@ def test_object_gives_the_whole_body(scripted_server, client, kind, script):
     close(sock)
 
 
+def test_object_that_gave_all_at_once_interim_answer_final_one_found(scripted_server, client):
+    """What it gave is more than a head may take at a time, and nothing more comes that would call it."""
+    final = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nA: " + b"x" * 30_000 + b"\r\nB: " + b"x" * 30_000 + b"\r\n\r\nok"
+    server = scripted_server([ReceiveRequest(), Send(b"HTTP/1.1 103 Early Hints\r\n\r\n" + final), Pause(5)])
+    sock = connected(server, Buffered)
+    recorded = client(server, sock)
+    recorded.http.setTransferTimeout(2000)
+    assert recorded.get() == ("NoError", b"ok")
+    close(sock)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_object_is_kept_for_the_next_request(scripted_server, client, kind):
     server = scripted_server(faults.answer(faults.BODY, faults.BODY, faults.BODY))

@@ -98,6 +98,24 @@ def test_tls_many_records_at_once_body_equal(certificates, scripted_server, clie
     assert one.get() == ("NoError", BIG[:N_SMALL])
 
 
+HINTS, LONG_HINTS = b"HTTP/1.1 103 Early Hints\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: " + b"x" * 20_000 + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize("records", [
+    [HINTS, answer()], [HINTS + HINTS, HINTS, answer()], [HINTS, LONG_HINTS, answer()], [HINTS[:9], HINTS[9:], answer()],
+    [HINTS + answer()[:5], answer()[5:]],
+], ids=["two", "three", "long", "cut", "across"])
+@pytest.mark.parametrize("is_pipelining", [False, True])
+def test_tls_interim_answers_in_records_that_come_together_final_one_found(
+        certificates, scripted_server, client, records, is_pipelining):
+    """The socket is empty after the first receive: who holds the other records has to be asked."""
+    step = joined(*map(whole, records))
+    one = client(scripted_server(beyond=[Tampered(certificates.server("expired"), (step,)), Drain(5)])).ignores()
+    one.http.setTransferTimeout(2000)
+    one.http.setPipelining(8 if is_pipelining else 1)
+    assert one.get() == ("NoError", b"ok")
+
+
 def test_tls_two_requests_after_a_big_one_equal(certificates, scripted_server, client):
     server = scripted_server(answers(certificates.server(), BIG, b"2", b"3"))
     one = client(server)
