@@ -58,6 +58,7 @@ cdef class Exchange(Sending):
     cdef bint tell_progress(self) except -1
     cdef object finish(self)
     cdef object lose(self)
+    cdef bint was_all(self)
     cdef object leave(self)
     cdef object resume(self)
     cpdef cancel(self)

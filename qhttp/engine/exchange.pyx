@@ -422,8 +422,8 @@ cdef class Exchange(Sending):
         return self.tell_head()
 
     cdef object lose(self):
-        """The connection went before any byte of an answer: tries again where that cannot do harm."""
-        if not self.request.is_idempotent or self.n_retries == MAX_RETRIES or self.in_source:
+        """The connection went before any byte of an answer: tries again where that cannot do harm, and there can be another one."""
+        if not self.request.is_idempotent or self.n_retries == MAX_RETRIES or self.in_source or self.was_all():
             self.fail(closed_unexpectedly())
             return
         if not self.sent_ahead:         # then it was the answer before that ended the connection
@@ -436,6 +436,10 @@ cdef class Exchange(Sending):
         self.observer.lost()
         if not self.over:
             self.begin()
+
+    cdef bint was_all(self):
+        """A connection of the user's that ends in its first use: there will be no other."""
+        return self.route.socket is not None and self.connection is not None and self.connection.n_uses == 1
 
     # -- once more, with credentials
     cdef object tell_challenge(self):

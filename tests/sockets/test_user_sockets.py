@@ -194,6 +194,13 @@ def test_server_that_closes_makes_the_next_request_a_clear_error(scripted_server
     assert len(server.connections) == 1
 
 
+@pytest.mark.parametrize("end", [Close(), Reset()], ids=["close", "reset"])
+def test_server_that_ends_the_connection_without_an_answer_is_an_unexpected_close(scripted_server, client, end):
+    server = scripted_server([ReceiveRequest(), end])
+    with connect(server) as sock:
+        assert client(server, sock).get() == ("UnexpectedClose", b"")
+
+
 def test_answer_that_ends_the_connection_makes_the_next_request_a_clear_error(scripted_server, client):
     server = scripted_server([ReceiveRequest(), Send(faults.whole(faults.BODY, b"Connection: close"))])
     with connect(server) as sock:
