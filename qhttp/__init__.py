@@ -17,8 +17,8 @@ _HOMES = {
     "QSslCertificate": "ssl_error", "Downloader": "bulk.downloader", "iter_download": "bulk.downloader",
     "download_shard": "bulk.shard", "Client": "bulk.client", "Limits": "_core", "loop": "_core", "QHttpError": "errors",
     "ConnectError": "errors", "HostNotFound": "errors", "NetworkError": "errors", "CertificateError": "errors",
-    "TimeoutError": "errors", "ProtocolError": "errors", "UnexpectedClose": "errors", "BodyError": "errors",
-    "Truncated": "errors", "ChecksumMismatch": "errors", "DecodeError": "errors", "TooLarge": "errors",
+    "AddressError": "errors", "TimeoutError": "errors", "ProtocolError": "errors", "UnexpectedClose": "errors",
+    "BodyError": "errors", "Truncated": "errors", "ChecksumMismatch": "errors", "DecodeError": "errors", "TooLarge": "errors",
     "ResumeError": "errors", "DeviceError": "errors", "FileError": "errors", "HTTPStatusError": "errors",
     "RedirectError": "errors", "ManifestError": "errors", "RequestError": "errors", "Cancelled": "errors",
 }

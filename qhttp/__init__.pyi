@@ -6,6 +6,7 @@ from qhttp.bulk.downloader import Downloader as Downloader
 from qhttp.bulk.downloader import iter_download as iter_download
 from qhttp.bulk.shard import download_shard as download_shard
 from qhttp.byte_array import QByteArray as QByteArray
+from qhttp.errors import AddressError as AddressError
 from qhttp.errors import BodyError as BodyError
 from qhttp.errors import Cancelled as Cancelled
 from qhttp.errors import CertificateError as CertificateError

@@ -34,6 +34,12 @@ class CertificateError(NetworkError):
     is_final = True
 
 
+class AddressError(NetworkError):
+    """The host has no address that may be connected to: `public_only` was asked for. Trying again will not help."""
+
+    is_final = True
+
+
 class TimeoutError(QHttpError, builtins.TimeoutError):
     """A limit of time ran out; the text says which and how long it was. Try again, or set a longer one.
 

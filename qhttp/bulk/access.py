@@ -30,7 +30,7 @@ _netrcs: dict[tuple[str, bool], tuple] = {}      # (path, whether it is the defa
 
 
 def netrc_login(path: str | os.PathLike[str] | None, host: str, has_default: bool = True) -> tuple[str, str] | None:
-    """(user, password) for `host` in a netrc file, with `has_default` its `default` entry for others; None where there is neither.
+    """(user, password) for `host` in a netrc file, with `has_default` the `default` entry for others; None: there is neither.
 
     `path` None: ~/.netrc, which may be missing and must be the user's alone. A file is read again when it has changed. Raises
     ValueError that names the file, and the line where one is wrong: it cannot be read, others may read it, it is no netrc file.

@@ -92,7 +92,7 @@ def content_range_of(fields: list[tuple[str, str]]) -> ContentRange:
     """The Content-Range among the fields of a 206. Raises ValueError as above, and where there is none, or several."""
     values = [value for name, value in fields if name.lower() == "content-range"]
     if len(values) != 1:
-        raise ValueError("the server does not say which bytes it sends" if not values else "there are several Content-Range fields")
+        raise ValueError("there are several Content-Range fields" if values else "the server does not say which bytes it sends")
     return parse_content_range(values[0])
 
 

@@ -54,6 +54,8 @@ class Downloader(Lanes):
         settings = self.settings
         choice = ProxyChoice(settings.proxy) if settings.proxy is not None else None
         has_proxy = choice is not None and choice.is_any
+        if settings.public_only and has_proxy:
+            raise ValueError("public_only cannot hold through a proxy, which looks names up itself: set proxy=None as well")
         self.set_parts(
             identity=Identity.needed(settings, has_proxy), choose_proxy=choice if has_proxy else None,
             policy=RetryPolicy(settings.retries, settings.retry_max_time), session=self._open_session(),

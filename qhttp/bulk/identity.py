@@ -2,8 +2,8 @@
 other.
 
 The credentials of `user` are for the hosts whose URLs were asked for, never for where they redirect to; those of netrc for
-the host that stands there with them. Where a redirect leads, netrc's `default` is for nobody, and a host of its own is not asked
-in the clear after https, nor is another port of the same host.
+the host that stands there with them. Where a redirect leads, netrc's `default` is for nobody, and an entry is not for http
+after https, nor for another port of the first host.
 """
 from __future__ import annotations
 

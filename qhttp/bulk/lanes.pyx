@@ -38,6 +38,9 @@ cdef class Lanes(Patience):
         self.finished, self.failed, self.done = Signal("finished", 1), Signal("failed", 1), Signal("done", 1)
         self.pool, self.options = Pool(IDLE_PER_LANE * settings.jobs), Options()
         self.options.connect_ms = <uint64_t>(settings.connect_timeout * 1000)
+        self.options.public_only = settings.public_only
+        if settings.limits is not None:
+            self.options.limits = settings.limits
         self.takes_times, self.not_done = settings.timings, deque()
 
     def set_parts(self, identity, choose_proxy, policy, session):

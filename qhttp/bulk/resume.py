@@ -17,9 +17,9 @@ CONTINUE_FROM = 64 << 10        # bytes of a part that are worth a Range request
 
 
 class Version:
-    """What tells one version of a file from another. etag: as sent, or None; what is no entity tag, or one of several, is none.
-    last_modified: as sent, if it is strong (RFC 9110 section 8.8.2.2: at least a second older than the answer). total: bytes, or
-    None. date: Last-Modified as sent, for comparing."""
+    """What tells one version of a file from another. etag: as sent, or None; what is no entity tag, or one of several, is
+    none. last_modified: as sent, if it is strong (RFC 9110 section 8.8.2.2: at least a second older than the answer).
+    total: bytes, or None. date: Last-Modified as sent, for comparing."""
 
     __slots__ = ("date", "etag", "last_modified", "total")
 
@@ -48,8 +48,8 @@ class Version:
         return self.if_range is not None
 
     def is_other(self, found: Version) -> bool:
-        """Whether an answer says itself that it is of another version. A 206 has to show the ETag that it is asked for by (RFC 9110
-        section 15.3.7): one that shows none may come from a server that does not look at If-Range."""
+        """Whether an answer says itself that it is of another version. A 206 has to show the ETag that it is asked for by
+        (RFC 9110 section 15.3.7): one that shows none may come from a server that does not look at If-Range."""
         return ((self.etag is not None and self.etag != found.etag and (found.etag is not None or self.if_range == self.etag))
                 or (self.last_modified is not None and found.date is not None and self.last_modified != found.date)
                 or (self.total is not None and found.total is not None and self.total != found.total))

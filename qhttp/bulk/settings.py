@@ -38,6 +38,8 @@ DEFAULTS: dict[str, Any] = {
     "proxy": "environment",             # or None, or the URL of one
     "context": None,                    # an ssl.SSLContext
     "family": 0,                        # 4 or 6: only such addresses
+    "public_only": False,               # connect to public addresses only, wherever a name or redirect leads; no proxy then
+    "limits": None,                     # a qhttp.Limits: on heads, and on what stands around chunks
     "connect_timeout": 30.0,
     "idle_timeout": 60.0,               # without a byte
     "min_speed": (100, 60.0),           # bytes a second, over so many seconds; (0, 0): no limit
@@ -117,6 +119,10 @@ class Settings:
         if self.user is not None and (not isinstance(self.user, (tuple, list)) or len(self.user) != 2
                                       or not all(isinstance(text, str) for text in self.user)):
             raise ValueError("user must be (user, password), both str")
+        if self.limits is not None:
+            from qhttp._core import Limits
+            if not isinstance(self.limits, Limits):
+                raise TypeError(f"limits must be a qhttp.Limits, not {type(self.limits).__name__}")
         if self.context is not None:
             from qhttp.engine.tls_context import configuration_of
             configuration_of(self.context)      # raises TypeError, ValueError

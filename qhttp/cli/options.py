@@ -150,6 +150,9 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
                more="Whoever is in between can then read and change everything. --cacert is the better way."),
         Option("--ipv4", setting="family", const=4, help="IPv4 addresses only"),
         Option("--ipv6", setting="family", const=6, help="IPv6 addresses only"),
+        Option("--public-only", setting="public_only", help="connect to public addresses only",
+               more="For lists that others have written: no name, and no redirect, leads into a network of one's own, or to "
+                    "this machine. It needs --no-proxy where the environment names one: a proxy looks names up itself."),
     )),
     ("Files", (
         Option("--fsync", setting="fsync", help="have each file on the disk before it is done"),

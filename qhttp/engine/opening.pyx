@@ -19,7 +19,7 @@ from os import strerror
 from qhttp.engine.connect import Connector
 from qhttp.engine.resolver import literal_address, resolver
 from qhttp.engine.route import CONNECT, SOCKS
-from qhttp.errors import CertificateError, ConnectError, HostNotFound, NetworkError, QHttpError
+from qhttp.errors import AddressError, CertificateError, ConnectError, HostNotFound, NetworkError, QHttpError
 
 
 cdef class Opening(Watcher):
@@ -92,6 +92,12 @@ cdef class Opening(Watcher):
             addresses = [address for address in addresses if address[0] == self.route.family]
             if not addresses:
                 self.fail(HostNotFound(f"Host {(self.route.proxy or self.route).host} has no address of the family asked for"))
+                return
+        if self.options.public_only:        # the very addresses that are connected to then: a name may change its mind
+            from qhttp.engine.addresses import public_ones
+            addresses = public_ones(addresses)
+            if not addresses:
+                self.fail(AddressError(f"Host {(self.route.proxy or self.route).host} has no public address"))
                 return
         if self.connecting():
             given = self.route.socket.sock if self.route.socket is not None else None

@@ -6,8 +6,9 @@ from qhttp._core cimport Limits, Loop, Timer
 
 
 cdef class Options:
-    """Limits of time and size; shared by the exchanges of one user. 0: no limit."""
+    """Limits of time and size, and of addresses; shared by the exchanges of one user. 0: no limit."""
     cdef public Limits limits
+    cdef public bint public_only        # connect to public addresses only
     cdef public uint64_t connect_ms, transfer_ms, total_ms, min_rate, rate_ms
 
 

@@ -347,11 +347,11 @@ def test_client_get_ranges_gives_the_pieces(page, client):
     )
 
 
-@pytest.mark.parametrize("values", [[], ["bytes 5-9/100", "bytes 6-10/100"], ["bytes 5-9/100"] * 2, ["bytes 5-9"], ["bytes */100"]])
+@pytest.mark.parametrize("values", [[], ["5-9/100", "6-10/100"], ["5-9/100", "5-9/100"], ["5-9"], ["*/100"]])
 def test_client_get_ranges_content_range_has_to_be_one(values, client):
-    with Origin({"/a": answer(206, DATA[5:10], *(("Content-Range", value) for value in values))}) as origin:
-        with pytest.raises(qhttp.BodyError):
-            client.get_ranges(origin.url("/a"), [(5, 10)])
+    page = answer(206, DATA[5:10], *(("Content-Range", f"bytes {value}") for value in values))
+    with Origin({"/a": page}) as origin, pytest.raises(qhttp.BodyError):
+        client.get_ranges(origin.url("/a"), [(5, 10)])
 
 
 def test_client_get_ranges_of_one_piece(client):

@@ -194,8 +194,8 @@ def test_cookies_of_a_file_and_of_a_jar(tmp_path):
 @pytest.mark.parametrize("value", ["a\r\nX-Injected: 1", "a\nb", "a\0b", "a\x7f", "\u0100"], ids=ascii)
 def test_cookie_of_a_jar_that_is_no_field_value_is_not_sent(value, tmp_path):
     jar = http.cookiejar.CookieJar()
-    jar.set_cookie(http.cookiejar.Cookie(0, "k", value, None, False, "127.0.0.1", False, False, "/", True, False, None, True, None,
-                                         None, {}))
+    jar.set_cookie(http.cookiejar.Cookie(
+        0, "k", value, None, False, "127.0.0.1", False, False, "/", True, False, None, True, None, None, {}))
     with Origin({"/a": answer(200, b"x")}) as origin:
         error = one(origin.url("/a"), dir=tmp_path, cookies=jar).error
     assert isinstance(error, qhttp.RequestError) and "Cookie" in str(error) and origin.log == []

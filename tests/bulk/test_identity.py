@@ -118,9 +118,10 @@ def test_identity_netrc_login_is_for_its_host_also_after_a_redirect(tmp_path):
         assert outcome is True if expected is True else isinstance(outcome, expected)
 
 
-@pytest.mark.parametrize("entry", ["machine b.test", "machine a.test", "machine A.test", "default", "machine default", "machine x"])
+@pytest.mark.parametrize("entry", ["machine b.test", "machine a.test", "machine A.test", "default", "machine default"])
 @pytest.mark.parametrize("home, origin, named", [
-    (HOME, AWAY, "b.test"), (("https", "a.test", 443), ("https", "b.test", 443), "b.test"), (HOME, ("https", "b.test", 443), "b.test"),
+    (HOME, AWAY, "b.test"), (HOME, ("https", "b.test", 443), "b.test"),
+    (("https", "a.test", 443), ("https", "b.test", 443), "b.test"),
     (HOME, ("https", "a.test", 443), "a.test"),             # the same host, and safer than before
     (HOME, ("http", "a.test", 8080), None), (HOME, ("https", "a.test", 8443), None),
     (("https", "a.test", 443), HOME, None), (("https", "a.test", 443), AWAY, None), (HOME, ("http", "default", 80), None),
