@@ -25,12 +25,13 @@ from qhttp import aio
 from qhttp.bulk.client import pieces_of
 from qhttp.bulk.transfer import Transfer
 from qhttp.errors import BodyError, Cancelled, HTTPStatusError
-from qhttp.remote_file import RemoteFile, Window
+from qhttp.remote_file import WHOLE, RemoteFile, Window
 
 SCHEMES = {"qhttp://": "http://", "qhttps://": "https://"}
 PART_OVERHEAD = 1024        # bytes that a part of a multipart answer may have beside its data
 MAX_RANGES = 64             # of one request; more than some servers take, and others answer with the whole file
 JOBS = 64
+GOOD = (*WHOLE, 206)
 FACTS_LIFETIME_S = 5.0
 N_FACTS = 256               # remembered at most
 
@@ -86,11 +87,11 @@ class QHttpFileSystem(AsyncFileSystem):
         return self._client
 
     async def _fetch(self, method: str, url: str, headers: Iterable[tuple[str, str]] = ()) -> Transfer:
-        """Any answer but an error."""
+        """An answer that is what was asked for."""
         return self._good(await self._here().request(method, self._strip_protocol(url), headers))
 
     def _good(self, answer: Transfer) -> Transfer:
-        if answer.status >= 400:
+        if answer.status not in GOOD:
             raise error_of(answer.status, answer.url)
         return answer
 
@@ -98,7 +99,7 @@ class QHttpFileSystem(AsyncFileSystem):
         """At least bytes [start, end) of a file; to the end where that is None, the last -start where start is negative."""
         value = f"bytes={start}" if start < 0 else f"bytes={start}-{'' if end is None else end - 1}"
         answer = await self._here().range(self._strip_protocol(url), value)
-        return Window.of(answer if answer.status == 416 else self._good(answer), start, version)
+        return Window.of(answer if answer.status == 416 else self._good(answer), start, end, version)
 
     async def _info(self, path: str, **_: Any) -> dict[str, Any]:
         url = self._strip_protocol(path)

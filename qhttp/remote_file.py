@@ -2,8 +2,9 @@
 
 The first request is for the bytes that are wanted, and tells the size, too: a look at the end asks for the end. Whoever reads
 on gets more each time; whoever jumps gets what he asked for, or the block size that he has set. So a table is a few requests,
-and a Parquet file's columns no more bytes than they have. All pieces are of one version: the entity tag, or the size and
-date, of the first is that of all.
+and a Parquet file's columns no more bytes than they have. All pieces are of one version: the entity tag, or what else the
+server says of it, the size and date, of the first is that of all. An answer that has less than was asked for is an error:
+to a reader it would be the end of the file.
 """
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fsspec.asyn import sync
 
-from qhttp.bulk.byteranges import parse_content_range
+from qhttp.bulk.byteranges import content_range_of, parse_content_range
 from qhttp.bulk.transfer import Transfer
 from qhttp.errors import BodyError
 
@@ -23,6 +24,7 @@ TAIL = 64 << 10             # what a look at the end fetches: a Parquet footer i
 READ_AHEAD = 1 << 20        # of the first read in order ...
 GROWTH = 4                  # ... so many times as much with each further one ...
 READ_AHEAD_MAX = 32 << 20   # ... up to so much
+WHOLE = (200, 203)          # answers that are the file (RFC 9110 section 15.3)
 
 
 class Window:
@@ -39,29 +41,27 @@ class Window:
         return self.start + len(self.data)
 
     @classmethod
-    def of(cls, answer: Transfer, start: int, version: object = None) -> Window:
-        """Out of the answer to a request for bytes from `start` on, or for the last -start ones. Raises BodyError for another
-        range, or another version."""
+    def of(cls, answer: Transfer, start: int, end: int | None, version: object = None) -> Window:
+        """Out of the answer to a request for bytes [start, end), to the end where that is None, or for the last -start ones.
+        Raises BodyError for another range, or another version."""
         content = memoryview(answer.content or b"")
         total: int | None
         if answer.status == 206:
-            try:
-                at, last, total = parse_content_range(answer.header("content-range", ""))
-            except ValueError as error:
-                raise BodyError(str(error)) from None
-            if (at is None or last is None or last - at + 1 != len(content)
-                    or (at != start if start >= 0 else last + 1 != total)):
-                raise BodyError("the server sends another range than it was asked for")
-        elif answer.status == 416:
+            at, total = _range_of(answer, start, end, len(content))
+        elif answer.status == 416:          # there is nothing where it was asked for
             at, content, total = max(start, 0), memoryview(b""), _total_of(answer)
-        else:                               # all of it
+            if total is None or (start < total if start >= 0 else total > 0):
+                raise BodyError("the server does not send a range that the file has, or does not say how large that is")
+        elif answer.status in WHOLE:
             at, total = 0, len(content)
+        else:
+            raise BodyError(f"the server answered {answer.status}, which is not the file")
         tag = answer.header("etag")
-        own = tag if tag is not None and not tag.startswith("W/") else (total, answer.header("last-modified"))
+        is_strong = tag is not None and not tag.startswith("W/")
+        own = tag if is_strong else (tag, total, answer.header("last-modified"))
         if version is not None and own != version and answer.status != 416:
             raise BodyError("the file has changed while it was read: open it again")
         return cls(answer, at, content, total, own)
-
 
     def cut(self, start: int, end: int | None) -> memoryview:
         """What it has of [start, end), or of the last -start bytes."""
@@ -73,6 +73,25 @@ class Window:
     def has(self, start: int, end: int | None) -> bool:
         """Whether it has all that there is of [start, end)."""
         return self.start <= start and (self.end == self.total or (end is not None and end <= self.end))
+
+
+def _range_of(answer: Transfer, start: int, end: int | None, n: int) -> tuple[int, int | None]:
+    """(first byte, total) of a 206 with n bytes. Raises BodyError unless it has all that there is of what was asked for."""
+    try:
+        found = content_range_of(answer.headers)
+    except ValueError as error:
+        raise BodyError(str(error)) from None
+    at, total = found.start, found.total
+    if at is None or found.length != n:
+        raise BodyError("the server's answer does not have the bytes that it announces")
+    if start < 0:
+        is_all = total is not None and (at, at + n) == (max(total + start, 0), total)
+    else:
+        behind = total if end is None else end if total is None else min(end, total)
+        is_all = at == start and behind is not None and at + n >= behind
+    if not is_all:
+        raise BodyError("the server sends another range than it was asked for, or less of it")
+    return at, total
 
 
 def _total_of(answer: Transfer) -> int | None:
