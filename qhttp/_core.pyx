@@ -77,6 +77,16 @@ cdef class Limits:
                 f"extension_len={self.chunk.extension_cap}, trailer_len={self.chunk.trailer_cap}, "
                 f"chunk_len={self.chunk.size_cap})")
 
+    def __reduce__(self):               # settings go to other processes
+        return limits_of, (self.head.head_cap, self.head.line_cap, self.head.n_fields_cap, self.chunk.extension_cap,
+                           self.chunk.trailer_cap, self.chunk.size_cap)
+
+
+def limits_of(head_len, line_len, n_fields, extension_len, trailer_len, chunk_len):
+    """The same Limits once more."""
+    return Limits(head_len=head_len, line_len=line_len, n_fields=n_fields, extension_len=extension_len, trailer_len=trailer_len,
+                  chunk_len=chunk_len)
+
 
 # ---------------------------------------------------------------------------------------------- a queue
 @cython.final

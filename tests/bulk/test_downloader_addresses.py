@@ -1,4 +1,5 @@
 """public_only: the address that is connected to is the one that was looked at, at each hop; nothing goes to any other."""
+import pickle
 import socket
 
 import pytest
@@ -96,5 +97,6 @@ def test_limits_are_a_setting(tmp_path):
     with Origin({"/a": answer(200, b"x", ("A", "b" * 2000))}) as origin:
         [transfer] = download([origin.url("/a")], dir=tmp_path, limits=qhttp.Limits(line_len=1000), retries=0).ended
         assert isinstance(transfer.error, qhttp.ProtocolError) and "limits" in str(transfer.error)
+    assert repr(pickle.loads(pickle.dumps(qhttp.Limits(n_fields=9)))) == repr(qhttp.Limits(n_fields=9))    # for workers
     with pytest.raises(TypeError, match="Limits"):
         qhttp.Client(limits=5)
