@@ -37,7 +37,7 @@ static void close_place(qh_place *place)
     place->fd = -1;
 }
 
-/* One opening: the descriptor, -1 with errno; ESTALE: it was given another name before it was locked. */
+/* One opening: the descriptor, -1 with errno; ESTALE: it was given another name before it was locked, or had one. */
 static int open_once(const char *part, struct stat *about)
 {
     struct stat named;
@@ -52,6 +52,8 @@ static int open_once(const char *part, struct stat *about)
         error = EEXIST;
     else if (lstat(part, &named) < 0 || named.st_ino != about->st_ino || named.st_dev != about->st_dev)
         error = ESTALE;
+    else if (about->st_nlink > 1) /* it is a name of another file, too: that one must not be written into */
+        error = unlink(part) == 0 ? ESTALE : errno;
     if (error == 0)
         return fd;
     (void)close(fd);

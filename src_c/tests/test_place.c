@@ -460,6 +460,21 @@ static void test_locks(void)
     close(first);
 }
 
+/* As a kill leaves it between link and unlink, where the file system has no better way; or as others may have made it. */
+static void test_part_with_another_name(void)
+{
+    row("place_part_open_that_is_another_file_too_a_new_one_is_made");
+    (void)set_up(FREE);
+    put(path, "whole");
+    require(link(path, part) == 0, "link");
+    int fd = qh_part_open(part);
+    expect(fd >= 0, "errno %d", errno);
+    require(ftruncate(fd, 0) == 0, "ftruncate");
+    expect_content(path, "whole");
+    expect_content(part, "");
+    close(fd);
+}
+
 static const struct {
     const char *name;
     setting setting;
@@ -513,6 +528,7 @@ int main(void)
     run_part_rows();
     test_other_part_under_the_name();
     test_locks();
+    test_part_with_another_name();
     run_open_rows();
     test_sync_folder();
     (void)n_names(true);

@@ -186,6 +186,17 @@ def test_hostile_fields_of_a_good_answer_do_no_harm(fields, tmp_path):
     assert transfer.error is None and again.was_skipped and files_in(tmp_path / "files") == {"a": body(LARGE)}
 
 
+@pytest.mark.parametrize("existing", ["error", "overwrite"])
+@pytest.mark.parametrize("n", [1000, LARGE])
+def test_hostile_part_that_is_another_file_too_leaves_that_as_it_is(n, existing, tmp_path):
+    (tmp_path / "mine").write_bytes(b"mine")
+    (tmp_path / "a.part").hardlink_to(tmp_path / "mine")
+    with Origin({"/a": answer(200, body(n))}) as origin:
+        assert one(origin.url("/a"), dir=tmp_path, existing=existing).error is None
+    found = files_in(tmp_path)
+    assert (found["mine"], found["a"]) == (b"mine", body(n))
+
+
 @pytest.mark.parametrize("value", ["9" * 400, "1e400", "99999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
 def test_hostile_wait_is_bounded_and_can_be_stopped(value, tmp_path):
     with (
