@@ -80,12 +80,14 @@ cdef class TimeLimits:
         return self.target is not None and not self.target.over and self.target.is_moving()
 
     def connect_time_up(self):
-        if self.target is not None and not self.target.over:
-            self.target.fail(ConnectError("Connection refused (or timed out)"))
+        cdef Timed target = self.target         # a reference of our own: it lets go of us, and we of it, when it fails
+        if target is not None and not target.over:
+            target.fail(ConnectError("Connection refused (or timed out)"))
 
     def total_time_up(self):
-        if self.target is not None and not self.target.over:
-            self.target.fail(TimeoutError(f"the request took longer than {self.options.total_ms} ms in all"))
+        cdef Timed target = self.target
+        if target is not None and not target.over:
+            target.fail(TimeoutError(f"the request took longer than {self.options.total_ms} ms in all"))
 
     def transfer_time_up(self):
         cdef Timed target = self.target

@@ -1,12 +1,14 @@
 """Limits of time: without a byte, too slow, too long, no connection; what is spent on waiting for leave does not count."""
 import socket
+import threading
 
 import pytest
-from bulk.downloads import LARGE, HeldFiles, body, both_paths, download, files_in, names_in, one, running
+from bulk.downloads import LARGE, LIMIT_S, HeldFiles, body, both_paths, download, files_in, names_in, one, running
 from bulk.origin import Origin, Versioned, answer
 from support.actions import Close, Drip, Pause, Send
 
 import qhttp
+from qhttp.engine import resolver
 
 DATA = body(LARGE)
 
@@ -99,6 +101,19 @@ def test_connection_that_does_not_come_is_given_up(tmp_path):
         and "timed out" in text_of(transfer)
         and transfer.status == 0
     )
+
+
+def test_look_up_that_does_not_come_is_given_up(monkeypatch):
+    """Nobody keeps the transfers here: when they fail they are gone."""
+    gate, errors, rows = threading.Event(), [], ["http://a.test/", "http://b.test/"]
+    monkeypatch.setattr(resolver, "look_up", lambda host, port: gate.wait(LIMIT_S) and [])
+    try:
+        with qhttp.Downloader(rows, into="bytes", proxy=None, connect_timeout=0.05, retries=0) as downloader:
+            downloader.failed.connect(lambda transfer: errors.append(type(transfer.error)))
+            downloader.run()
+    finally:
+        gate.set()
+    assert errors == [qhttp.ConnectError] * 2
 
 
 def test_time_limits_with_pipelining(tmp_path):
