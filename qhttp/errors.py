@@ -3,12 +3,20 @@
 On the Qt face they are not raised but become `error()` and `errorString()`; their `qt_name` is the member of QHttp.Error.
 """
 import builtins
+from errno import EADDRNOTAVAIL, EMFILE, ENFILE, ENOBUFS, ENOMEM
+
+LACKING = {EMFILE: "descriptors", ENFILE: "descriptors", EADDRNOTAVAIL: "ports", ENOBUFS: "memory", ENOMEM: "memory"}
 
 
 class QHttpError(Exception):
-    """Something went wrong with a transfer. `args[0]` is a text for people; nothing secret is in it."""
+    """Something went wrong with a transfer. `args[0]` is a text for people; nothing secret is in it.
+
+    `lacks`: what this machine had no more of, where that was the cause ("descriptors", "ports", "memory"), else None. When
+    something else has ended, there may be some again.
+    """
 
     qt_name = "UnknownError"
+    lacks = None
 
 
 class ConnectError(QHttpError):
@@ -135,3 +143,10 @@ class ProxyAuthenticationRequired(QHttpError):
     """The same of a proxy (setProxy)."""
 
     qt_name = "ProxyAuthenticationRequiredError"
+
+
+def lacking(error, number):
+    """The same error, with what was lacking, if that is what an errno says."""
+    if number in LACKING:
+        error.lacks = LACKING[number]
+    return error

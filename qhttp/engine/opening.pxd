@@ -12,9 +12,11 @@ cdef class Opening(Watcher):
     cdef object tunnel
     cdef Connection connection  # ... or the connection that is being made ready
     cdef object verdict         # why the server's certificate was refused; None: it was not
+    cdef bint is_asking         # a look-up is under way
     cdef bint was_lost          # the connection ended while the user was asked
     cpdef cancel(self)
     cpdef go(self)
+    cdef object prepare(self)
     cdef object fail(self, error)
     cdef object shake(self, Connection connection, bytes received)
     cdef object ask(self, Connection connection)

@@ -13,13 +13,16 @@ from libc.errno cimport ECONNREFUSED, ECONNRESET, EPIPE, ETIMEDOUT
 from qhttp._connection cimport Connection, Watcher
 from qhttp._core cimport Loop, qh_status
 from qhttp.engine.time_limits cimport Options
+from qhttp.protocol.head cimport load
 
 from os import strerror
 
 from qhttp.engine.connect import Connector
 from qhttp.engine.resolver import literal_address, resolver
 from qhttp.engine.route import CONNECT, SOCKS
-from qhttp.errors import AddressError, CertificateError, ConnectError, HostNotFound, NetworkError, QHttpError
+from qhttp.errors import (
+    LACKING, AddressError, CertificateError, ConnectError, HostNotFound, NetworkError, QHttpError, lacking,
+)
 
 
 cdef class Opening(Watcher):
@@ -66,6 +69,7 @@ cdef class Opening(Watcher):
             if self.connecting():
                 self.loop.call_soon(self.not_found)
         elif self.looking_up():
+            self.is_asking = True
             resolver.lookup(self.loop, peer.host, peer.port, self.looked_up)
 
     def looking_up(self):
@@ -75,9 +79,13 @@ cdef class Opening(Watcher):
         return self.is_quiet or (self.listener.connecting() and self.listener is not None)
 
     def looked_up(self, addresses, error):
+        self.is_asking = False
         if self.listener is None:
             return
-        if not addresses:
+        if not addresses and is_our_own(error):
+            host = (self.route.proxy or self.route).host
+            self.fail(lacking(ConnectError(f"Host {host} could not be looked up: {error.strerror}"), error.errno))
+        elif not addresses:
             self.not_found()
         else:
             self.connect_to(addresses)
@@ -102,6 +110,14 @@ cdef class Opening(Watcher):
         if self.connecting():
             given = self.route.socket.sock if self.route.socket is not None else None
             self.connector = Connector(self.loop, self.route.key, addresses, self.connected, given)
+            self.prepare()
+
+    cdef object prepare(self):
+        """Gets what the answer will need, while the connection is being made."""
+        try:
+            load()
+        except NetworkError:
+            pass                        # without a descriptor; perhaps there is one later
 
     def connected(self, Connection connection, int error):
         self.connector = None
@@ -121,7 +137,7 @@ cdef class Opening(Watcher):
         elif error == ECONNREFUSED or error == ETIMEDOUT:
             self.fail(ConnectError("Connection refused (or timed out)"))
         else:
-            self.fail(NetworkError(f"HTTP request failed: {strerror(error)}"))
+            self.fail(lacking(NetworkError(f"HTTP request failed: {strerror(error)}"), error))
 
     # -- through a proxy
     def pass_socks(self, Connection connection):
@@ -230,6 +246,10 @@ cdef class Opening(Watcher):
     cpdef cancel(self):
         """Closes what is under way; the listener hears no more."""
         self.listener = None
+        if self.is_asking:
+            self.is_asking = False
+            peer = self.route.proxy or self.route
+            resolver.forget(peer.host, peer.port, self.looked_up)
         for step in (self.connector, self.tunnel):
             if step is not None:
                 step.cancel()
@@ -247,6 +267,11 @@ cdef class Opening(Watcher):
     cdef object on_broken(self, Connection connection, object error):
         if self.listener is not None:
             self.fail(QHttpError(f"the request was broken off by {type(error).__name__}"))
+
+
+def is_our_own(error):
+    """Whether a look-up failed for want of something here, and not because nobody knows the name."""
+    return isinstance(error, OSError) and error.errno in LACKING
 
 
 def told(error):

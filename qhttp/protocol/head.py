@@ -5,6 +5,10 @@ go on with the next. What it lacks (limits, the protocol name, what may stand in
 in the C floor.
 """
 
+from errno import EMFILE
+
+from qhttp.errors import NetworkError, lacking
+
 _CONTROLS = bytes(set(range(32)) - {9, 10, 13}) + b"\x7f"
 _parser = None          # httptools' class; imported when the first head comes
 _upgrade = None         # its exception for an answer that leaves HTTP
@@ -19,10 +23,15 @@ class _NoCallbacks:
 _no_callbacks = _NoCallbacks()
 
 
-def _load():
+def load():
+    """Gets the parser, which the first head will need. Raises NetworkError where there is no descriptor to read it from."""
     global _parser, _upgrade
-    from httptools import HttpParserUpgrade, HttpResponseParser
-    _parser, _upgrade = HttpResponseParser, HttpParserUpgrade
+    if _parser is None:
+        try:
+            from httptools import HttpParserUpgrade, HttpResponseParser
+        except (OSError, ImportError) as error:
+            raise lacking(NetworkError(f"HTTP request failed: {error}"), getattr(error, "errno", EMFILE)) from None
+        _parser, _upgrade = HttpResponseParser, HttpParserUpgrade
 
 
 def is_valid_head(block, has_fold):
@@ -32,7 +41,7 @@ def is_valid_head(block, has_fold):
     checked here. No other leniency.
     """
     if _parser is None:
-        _load()
+        load()
     for byte in block:          # llhttp lets controls stand in the reason phrase (RFC 9112 section 4: it may not)
         if byte == 10:
             break

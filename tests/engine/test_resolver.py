@@ -293,14 +293,63 @@ def test_lookup_after_its_thread_has_ended_starts_another(resolver, asked):
     assert asked.hosts == ["a.test", "b.test"]
 
 
+def test_lookup_goes_on_beside_as_many_slow_ones_as_there_are_threads(resolver, asked):
+    resolver.max_threads, resolver.slow_s = 2, 0.01
+    asked.gate.clear()
+    for host in ("slow", "slower"):
+        resolver.lookup(qhttp.loop(), host, 80, print)
+    turn_until(lambda: asked.now == 2)
+    resolver.lookup(qhttp.loop(), "other", 80, print)
+    turn_until(lambda: "other" in asked.hosts)
+
+
+def test_lookup_of_slow_names_has_a_bound(resolver, asked):
+    resolver.max_threads, resolver.slow_s, resolver.max_slow = 1, 0.01, 2
+    asked.gate.clear()
+    answers = []
+    for n in range(6):
+        resolver.lookup(qhttp.loop(), f"n{n}", 80, lambda *answer: answers.append(answer))
+    turn_until(lambda: asked.now == 3)
+    turn_for(0.05)
+    assert asked.now == 3
+    asked.gate.set()
+    turn_until(lambda: len(answers) == 6)
+
+
+def test_lookup_that_nobody_waits_for_any_more_is_not_begun(resolver, asked):
+    resolver.max_threads = 1
+    asked.gate.clear()
+    answers, gone = [], []
+    resolver.lookup(qhttp.loop(), "first", 80, lambda *answer: answers.append(answer))
+    turn_until(lambda: asked.now == 1)
+    resolver.lookup(qhttp.loop(), "unwanted", 80, gone.append)
+    resolver.lookup(qhttp.loop(), "last", 80, lambda *answer: answers.append(answer))
+    resolver.forget("unwanted", 80, gone.append)
+    asked.gate.set()
+    turn_until(lambda: len(answers) == 2)
+    assert asked.hosts == ["first", "last"] and gone == [] and resolver._asking == {}
+
+
+def test_lookup_of_a_name_that_is_being_looked_up_for_nobody_waits_for_that(resolver, asked):
+    asked.gate.clear()
+    answers, gone = [], []
+    resolver.lookup(qhttp.loop(), "a.test", 80, gone.append)
+    turn_until(lambda: asked.now == 1)
+    resolver.forget("a.test", 80, gone.append)
+    resolver.lookup(qhttp.loop(), "a.test", 80, lambda *answer: answers.append(answer))
+    asked.gate.set()
+    turn_until(lambda: answers)
+    assert asked.hosts == ["a.test"] and gone == []
+
+
 def no_thread(*_):
     raise RuntimeError("can't start new thread")
 
 
-def test_lookup_without_a_thread_to_start_fails_in_a_later_turn(resolver, asked, monkeypatch):
+def test_lookup_without_a_thread_to_start_is_done_by_the_own_in_a_later_turn(resolver, asked, monkeypatch):
     monkeypatch.setattr(resolver_module, "start_new_thread", no_thread)
-    [(addresses, error)] = ask(resolver, "a.test")
-    assert addresses is None and isinstance(error, OSError) and "thread" in str(error)
+    assert ask(resolver, "a.test", "b.test") == [([(V4, (host, 80))], None) for host in ("a.test", "b.test")]
+    assert asked.idents == [threading.get_ident()] * 2
 
 
 def test_lookup_after_no_thread_could_be_started_works_again(resolver, asked, monkeypatch):
