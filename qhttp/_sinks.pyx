@@ -72,7 +72,10 @@ cdef class Memory(Sink):
             cap = (cap + HUGE_PAGE + OVERHEAD - 1) // HUGE_PAGE * HUGE_PAGE - OVERHEAD
         if self.limit > 0:              # room for more than the limit would be filled beyond it
             cap = max(self.c.len + n, min(cap, self.limit))
-        self.resize(cap)
+        try:
+            self.resize(cap)
+        except MemoryError:
+            raise DeviceError(f"there is no memory for more of the body than the {unread} bytes that have come") from None
         qh_memory_advise(self.c.memory, cap, claim == 0 or cap < claim)
         return True
 

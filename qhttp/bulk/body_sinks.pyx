@@ -145,6 +145,8 @@ cdef class PieceSink(Memory):
                 self.write_pending()
         except (QHttpError, OSError) as error:
             self.failure = error
+        except MemoryError:
+            self.failure = DeviceError("there is no memory for more of the body")
         if self.failure is not None:
             raise DeviceError(str(self.failure))
 

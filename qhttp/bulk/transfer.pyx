@@ -26,7 +26,7 @@ from qhttp.bulk.filed import forget, remove_stale
 from qhttp.bulk.files import file_error
 from qhttp.errors import (
     BodyError, Cancelled, ChecksumMismatch, DeviceError, FileError, QHttpError, RedirectError, RequestError, ResumeError, TooLarge,
-    Truncated,
+    Truncated, lacking,
 )
 from qhttp.protocol.request import IDEMPOTENT
 
@@ -256,7 +256,11 @@ cdef class Transfer(Answered):
         if self.verdict is not None or self.location is not None:
             self.answered()
         elif self.state == RUNNING:
-            self.complete()
+            try:
+                self.complete()
+            except (OSError, ImportError, MemoryError) as error:     # what it needed for that was not to be had
+                self.fail_with(lacking(FileError(f"{self.path or self.url}: {error or 'there is no memory for it'}"),
+                                       getattr(error, "errno", 0)))
 
     cdef object failed(self, object error):
         self.exchange = None

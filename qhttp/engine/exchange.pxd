@@ -48,6 +48,7 @@ cdef class Exchange(Sending):
     cdef object hand_over(self, Connection connection)
     cdef object use(self, Connection connection, bint reused)
     cdef object take_turn(self)
+    cdef object read_head(self, Connection connection)
     cdef bint judge_head(self, Connection connection) except -1
     cdef object fail_head(self, qh_status status)
     cdef object begin_body(self, Connection connection, bytes block)

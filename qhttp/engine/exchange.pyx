@@ -221,6 +221,13 @@ cdef class Exchange(Sending):
         self.tell_reading()
 
     cdef object on_head(self, Connection connection):
+        try:
+            self.read_head(connection)
+        except QHttpError as error:     # there is no memory for its body, say
+            if not self.over:
+                self.fail(error)
+
+    cdef object read_head(self, Connection connection):
         cdef bytes block
         cdef qh_status status
         self.answer_begun = True
@@ -368,14 +375,24 @@ cdef class Exchange(Sending):
     cdef object on_full(self, Connection connection):
         if not self.tell_progress() or self.connection is not connection:      # a reader may take it, and make room
             return
-        self.congested = not connection.more_room(self.n_announced)
+        try:
+            self.congested = not connection.more_room(self.n_announced)
+        except QHttpError as error:
+            self.fail(error)
+            return
         if self.congested:
             connection.pause(True)
 
     cdef object resume(self):
         """The reader has taken something: goes on receiving if there is room."""
-        if self.congested and not self.over and self.connection.more_room(self.n_announced):
-            self.congested = False
+        if not self.congested or self.over:
+            return
+        try:
+            self.congested = not self.connection.more_room(self.n_announced)
+        except QHttpError as error:
+            self.fail(error)
+            return
+        if not self.congested:
             if self.limits is not None:
                 self.limits.watch_traffic()     # what the reader has waited does not count
             self.connection.pause(False)
