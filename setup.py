@@ -54,7 +54,7 @@ setup(cmdclass={"sdist": ReproducibleSdist}, ext_modules=cythonize(
          "engine.time_limits", "engine.observer", "engine.sending", "engine.exchange", "engine.opening", "engine.tls",
          "engine.tunnel", "engine.socks", "engine.foreign", "header_base", "byte_array", "request_queue", "queue_face",
          "bulk.outcome", "bulk.filed", "bulk.answered", "bulk.transfer", "bulk.intake", "bulk.patience",
-         "bulk.lanes", "bulk.segments"))],
+         "bulk.scarcity", "bulk.lanes", "bulk.segments"))],
     compiler_directives={"language_level": 3, "binding": True, "embedsignature": False, "always_allow_keywords": True},
     build_dir="build/cython",
 ))

@@ -27,6 +27,8 @@ cdef class Placing:
     cdef qh_place c
     cdef readonly bytes part, path      # names as the system has them
     cdef readonly bytes body            # the whole of a small file; None: it is in the part
+    cdef int n_tries                    # that failed for want of a descriptor
+    cdef bint is_part                   # it came with a descriptor
     cdef readonly object owner          # its placed(placing) is called in the loop, in the end
     cdef object check                   # called with the placing, on the file thread, before it gets its name; may raise
     cdef object record                  # (url, etag) for the session; None: nothing is recorded
@@ -37,6 +39,7 @@ cdef class Placing:
 cdef class FileThread:
     cdef Loop loop
     cdef object when_idle
+    cdef object when_scarce             # called in the loop: there is no descriptor for a file; None
     cdef object jobs                    # SimpleQueue of Placing, Call, or None: the end
     cdef object untold                  # deque of those that are done, and whose owners have not heard of it
     cdef object thread_lock             # held while the thread runs
@@ -47,11 +50,14 @@ cdef class FileThread:
     cdef int n_telling                  # calls into the loop's side under way: slots may turn the loop
     cdef readonly Py_ssize_t n_waiting  # jobs given and not told of
     cdef readonly uint64_t n_bytes_waiting      # of bodies among them
+    cdef readonly Py_ssize_t n_parts_waiting    # parts among them, which are open
+    cdef Py_ssize_t n_open_most         # files that may be open at a time, at most OPEN_CAP
     cdef object place(self, Placing placing)
     cdef object put(self, job)
     cdef object place_all(self, list placings)
     cdef object run_check(self, Placing placing)
     cdef Py_ssize_t write_some(self, list placings, Py_ssize_t start) except -1
+    cdef bint place_again(self, Placing placing)
     cdef object mend_write(self, Placing placing)
     cdef object rename_all(self, list written)
     cdef object end_all(self, list written)

@@ -16,11 +16,13 @@ from _queue import Empty, SimpleQueue
 from _thread import allocate_lock, start_new_thread
 from os import fsdecode, makedirs, path as names, strerror
 
-from qhttp.errors import FileError, QHttpError
+from qhttp.errors import FileError, QHttpError, lacking
 
 cdef enum:
     BATCH_CAP = 256             # jobs taken at once
     OPEN_CAP = 64               # files that are recorded by one transaction
+    TRIES_MOST = 30             # of one file for which there is no descriptor ...
+    WAIT_NS = 10000000          # ... so long before the second one, then twice, ...
 
 cdef double FLUSH_AFTER_S = 1.0     # what the session holds back is written after so long without work
 
@@ -36,7 +38,7 @@ def file_error(path, int number):
         return FileError(f"{name} cannot be made: something on its way is a file, not a folder")
     if number == EAGAIN:
         return FileError(f"{name} is being written by another run: wait for its end, or choose another name")
-    return FileError(f"{name} cannot be written: {strerror(number)}")
+    return lacking(FileError(f"{name} cannot be written: {strerror(number)}"), number)
 
 
 def open_locked(bytes part not None):
@@ -55,7 +57,7 @@ cdef class Placing:
     def __cinit__(self, owner, bytes part not None, bytes path not None, bytes body, int fd, uint64_t size, bint sync,
                   bint replace, check, record):
         self.owner, self.part, self.path, self.body = owner, part, path, body
-        self.check, self.record = check, record
+        self.check, self.record, self.is_part = check, record, fd >= 0
         self.c = qh_place(part=PyBytes_AS_STRING(part), path=PyBytes_AS_STRING(path), data=NULL, len=0, fd=fd, sync=sync,
                           replace=replace, is_named=False, wants_ino=record is not None, size=size, ino=0, error=0)
         if body is not None:
@@ -93,11 +95,12 @@ cdef class FileThread:
 
     def __init__(self, Loop loop not None, when_idle, session=None):
         self.loop, self.when_idle, self.session = loop, when_idle, session
-        self.jobs, self.untold = SimpleQueue(), deque()
+        self.jobs, self.untold, self.n_open_most = SimpleQueue(), deque(), OPEN_CAP
 
     cdef object place(self, Placing placing):
         """Puts a file in its place; its owner hears `placed(placing)`."""
         self.n_bytes_waiting += placing.c.len
+        self.n_parts_waiting += placing.is_part
         self.put(placing)
 
     def call(self, function, callback):
@@ -113,6 +116,9 @@ cdef class FileThread:
                 start_new_thread(self.work, ())
             except RuntimeError:        # no more threads: slower, and as good
                 self.is_inline = True
+        self.hand_over(job)
+
+    def hand_over(self, job):
         self.jobs.put(job)
         if self.is_inline:
             self.loop.call_soon(self.work_inline)
@@ -183,10 +189,13 @@ cdef class FileThread:
         try:
             while self.untold:
                 job = self.untold.popleft()
+                if type(job) is Placing and self.place_again(job):
+                    continue
                 self.n_waiting -= 1
                 if type(job) is Placing:
                     placing = job
                     self.n_bytes_waiting -= placing.c.len
+                    self.n_parts_waiting -= placing.is_part
                     placing.owner.placed(placing)
                 else:
                     call = job
@@ -197,6 +206,17 @@ cdef class FileThread:
                 self.loop.call_soon(self.tell_rest)
         if self.n_waiting == 0:
             self.when_idle()
+
+    cdef bint place_again(self, Placing placing):
+        """What is in memory can wait until there is a descriptor for it. False: it is done, for good or bad."""
+        if (placing.error is None or placing.error.lacks != "descriptors" or placing.body is None
+                or placing.n_tries == TRIES_MOST or self.when_scarce is None):
+            return False
+        self.when_scarce()
+        placing.n_tries += 1
+        placing.error, placing.c.error = None, 0
+        self.loop.call_at(self.loop.now() + <uint64_t>WAIT_NS * placing.n_tries, lambda: self.hand_over(placing))
+        return True
 
     def flush(self):
         if self.session is not None:
@@ -230,7 +250,7 @@ cdef class FileThread:
         stay open until they are recorded: so there are not more than OPEN_CAP, or than descriptors can be had."""
         cdef Placing placing
         cdef bint renames = self.session is None
-        cdef Py_ssize_t i = 0, n = min(<Py_ssize_t>OPEN_CAP, len(placings) - start)
+        cdef Py_ssize_t i = 0, n = min(<Py_ssize_t>OPEN_CAP, self.n_open_most, len(placings) - start)
         cdef qh_place *wanted[OPEN_CAP]
         for i in range(n):
             placing = placings[start + i]

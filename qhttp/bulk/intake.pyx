@@ -140,6 +140,7 @@ cdef class Intake(Runner):
         if len(self.hosts) > N_HOSTS_MAX:
             self.forget_hosts()
         host.origin, host.waiting, host.again = origin, Fifo.__new__(Fifo), []
+        host.n_lanes = host.n_lanes_most = self.settings.per_host
         host.route, host.target_head = route_to(origin, self.settings, self.choose_proxy, self.identity)
         host.head_tail = head_tail(self.settings, origin)
         host.budget = RetryBudget(BUDGET_RESERVE + BUDGET_PER_LANE * self.settings.per_host)

@@ -3,11 +3,11 @@ from libc.stdint cimport uint64_t
 
 from qhttp._core cimport Timer
 from qhttp.bulk.outcome cimport Host
-from qhttp.bulk.patience cimport Patience
+from qhttp.bulk.scarcity cimport Scarcity
 from qhttp.bulk.transfer cimport Transfer
 
 
-cdef class Lanes(Patience):
+cdef class Lanes(Scarcity):
     cdef object not_done                # deque of rows that failed
     cdef Timer wake_up                  # a host may go on then
     cdef uint64_t wake_up_ns

@@ -1,10 +1,10 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from qhttp.bulk.patience import Patience
+from qhttp.bulk.scarcity import Scarcity
 from qhttp.bulk.transfer import Transfer
 
-class Lanes(Patience):
+class Lanes(Scarcity):
     def __init__(self, settings: Any) -> None: ...
     def set_parts(self, identity: Any, choose_proxy: Any, policy: Any, session: Any) -> None: ...
     @property

@@ -13,7 +13,7 @@ from qhttp._core cimport Timer
 from qhttp._signal cimport Signal
 from qhttp.bulk.files cimport FileThread
 from qhttp.bulk.outcome cimport ENDED, RUNNING, WAITING, Host, Outcome
-from qhttp.bulk.patience cimport Patience
+from qhttp.bulk.scarcity cimport Scarcity
 from qhttp.bulk.transfer cimport Transfer
 from qhttp.engine.exchange cimport Exchange
 from qhttp.engine.pool cimport Pool
@@ -31,9 +31,9 @@ cdef enum:
     LONGEST_WAIT_MS = 3600000
 
 
-cdef class Lanes(Patience):
+cdef class Lanes(Scarcity):
     def __init__(self, settings):
-        Patience.__init__(self, settings)
+        Scarcity.__init__(self, settings)
         self.started, self.progress, self.retrying = Signal("started", 1), Signal("progress", 3), Signal("retrying", 3)
         self.finished, self.failed, self.done = Signal("finished", 1), Signal("failed", 1), Signal("done", 1)
         self.pool, self.options = Pool(IDLE_PER_LANE * settings.jobs), Options()
@@ -48,6 +48,7 @@ cdef class Lanes(Patience):
         needed."""
         self.identity, self.choose_proxy, self.policy = identity, choose_proxy, policy
         self.files = FileThread(self.loop, self.pump_later, session)
+        self.files.when_scarce = self.spare
         self.session = session if session is not None and not session.is_new else None
 
     # -- the loop's view
@@ -82,6 +83,7 @@ cdef class Lanes(Patience):
         if not self.has_begun:
             self.has_begun, self.is_over = True, False
             self.started_wall_ns, self.started_ns = time_ns(), self.loop.now()
+            self.count_descriptors()
             self.loop.keep(self)
         self.loop.schedule(self)
 
@@ -141,7 +143,7 @@ cdef class Lanes(Patience):
     # -- the pump
     cdef object pump(self):
         cdef Transfer transfer
-        while ((not self.is_stopping or self.is_gentle) and not self.is_over and len(self.busy) < self.settings.jobs
+        while ((not self.is_stopping or self.is_gentle) and not self.is_over and self.may_begin()
                 and self.files.n_waiting < FILES_CAP and self.files.n_bytes_waiting < FILES_BYTES_CAP):
             transfer = self.next_transfer()
             if transfer is None:
@@ -166,7 +168,7 @@ cdef class Lanes(Patience):
             if not host.n_waiting():
                 continue
             if not self.may_start(host, now):
-                if host.n_running < self.settings.per_host:     # it waits for its time, and for no lane
+                if host.n_running < host.n_lanes:       # it waits for its time, and for no lane
                     self.list_host(host)
                 continue
             transfer = self.take_waiting(host)
@@ -187,7 +189,7 @@ cdef class Lanes(Patience):
                 return transfer
             transfer.host.waiting.append(transfer)
             self.n_waiting += 1
-            if transfer.host.n_running < self.settings.per_host:
+            if transfer.host.n_running < transfer.host.n_lanes:
                 self.list_host(transfer.host)
         return None
 
@@ -218,7 +220,7 @@ cdef class Lanes(Patience):
         self.loop.schedule(self)
 
     cdef bint may_start(self, Host host, uint64_t now):
-        if host.n_running >= self.settings.per_host:
+        if host.n_running >= host.n_lanes:
             return False
         if host.paused_until_ns > now or host.next_start_ns > now:
             self.wake_at(max(host.paused_until_ns, host.next_start_ns))
@@ -275,6 +277,8 @@ cdef class Lanes(Patience):
         else:
             self.n_failed += 1
         if transfer.error is None:
+            if self.n_lanes < self.n_lanes_most:
+                self.thrive()
             if self.finished.slots is not None:
                 self.emit(self.finished, transfer)
         else:

@@ -54,6 +54,8 @@ cdef class Host:
     cdef Fifo waiting                   # transfers for which there is no lane
     cdef list again                     # those that have waited for another try, and come first
     cdef int n_running
+    cdef int n_lanes, n_lanes_most      # transfers to it at a time, now and at most
+    cdef int n_good                     # answers since there was last one lane more
     cdef bint is_listed                 # stands in the list of hosts that may have something to start
     cdef uint64_t paused_until_ns       # it said 429 or 503: nothing starts before
     cdef int n_refusals                 # such answers in a row

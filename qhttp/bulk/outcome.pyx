@@ -47,6 +47,10 @@ cdef class Host:
         """A body has come whole from it: it is well."""
         self.budget.succeeded()
         self.n_refusals = 0
+        if self.n_lanes < self.n_lanes_most:
+            self.n_good += 1
+            if self.n_good >= self.n_lanes:
+                self.n_good, self.n_lanes = 0, self.n_lanes + 1
 
 
 cdef class Outcome(Observer):

@@ -68,10 +68,10 @@ def _is_etag(text):
 
 
 def _is_strong(last_modified: str, date: str | None) -> bool:
-    from email.utils import parsedate_to_datetime
     try:
+        from email.utils import parsedate_to_datetime
         return (parsedate_to_datetime(date or "") - parsedate_to_datetime(last_modified)).total_seconds() >= 1
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, ImportError, OSError):       # the last two: no descriptor is left for the import
         return False
 
 

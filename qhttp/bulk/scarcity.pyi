@@ -1,0 +1,3 @@
+from qhttp.bulk.patience import Patience
+
+class Scarcity(Patience): ...
