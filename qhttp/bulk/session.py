@@ -97,6 +97,7 @@ class Session:
         self._misplaced: set[str] = set()                   # paths of those that failed
         self._parts: dict[str, tuple] = {}                  # held for the next transaction
         self._failures: dict[tuple, tuple] = {}
+        self._n_new = 0                                     # such records since the last transaction, or try of one
         self._lock_fd = self._lock()
         try:
             self._connect(sync)
@@ -320,8 +321,17 @@ class Session:
             self._commit()
 
     def _limit_held(self):
-        if len(self._parts) + len(self._failures) >= HELD_CAP:
+        self._n_new += 1
+        if self._n_new < HELD_CAP:
+            return
+        self._n_new = 0
+        try:
             self.flush()
+        except FileError:               # a full disk, say: the newest are held on, and tried again after as many more
+            for held in (self._parts, self._failures):
+                while len(held) > HELD_CAP:
+                    del held[next(iter(held))]
+            raise
 
     def _commit(self, work=None):
         """One transaction: what has become of the last batch, what is held, `work(connection)`. All of it, or FileError."""
@@ -343,6 +353,7 @@ class Session:
             raise self._broken(error) from None
         self._parts.clear()
         self._failures.clear()
+        self._n_new = 0
         if self._is_through:
             self._batch, self._is_through = None, False
             self._misplaced.clear()

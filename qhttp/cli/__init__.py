@@ -13,13 +13,14 @@ def main(argv: list[str] | None = None) -> int:
     See `qhttp.cli.exits` for the statuses. Nothing is raised for a failed download or for wrong arguments.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        from qhttp.cli.output import keep_places
+        keep_places()
     try:
-        status = _command(argv)
-        sys.stdout.flush()
-        return status
-    except BrokenPipeError:             # of `qhttp --help | head`: nobody reads on
-        _forget_stdout()
-        return 1
+        return _command(argv)
+    except OSError as error:            # no descriptor for the loop, say: what can be foreseen is met where it arises
+        _complain(str(error))
+        return 9
     except KeyboardInterrupt:           # before anything was begun
         return 7
 
@@ -32,27 +33,39 @@ def _command(argv: list[str]) -> int:
         arguments = parsed(argv)
         if arguments.help or arguments.help_all:
             from qhttp.cli.help import help_text
-            sys.stdout.write(help_text(arguments.help_all))
-            return 0
+            return _print(help_text(arguments.help_all))
         if arguments.version:
             return _version()
         if arguments.completion:
             from qhttp.cli.completion import script
-            sys.stdout.write(script(arguments.completion))
-            return 0
+            return _print(script(arguments.completion))
         from qhttp.cli.command import run
         return run(arguments)
     except UsageError as error:
-        sys.stderr.write(f"qhttp: {error}\n")
+        _complain(str(error))
         return 2
 
 
 def _version() -> int:
-    sys.stdout.write(f"qhttp {sys.modules['qhttp'].__version__}\n")
-    return 0
+    return _print(f"qhttp {sys.modules['qhttp'].__version__}\n")
 
 
-def _forget_stdout() -> None:
-    """Keeps the interpreter from writing into the broken pipe once more at its end."""
-    import os
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+def _print(text: str) -> int:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return 0
+    except OSError as error:
+        from qhttp.cli.output import forget
+        forget()
+        if isinstance(error, BrokenPipeError):          # of `qhttp --help | head`: nobody reads on
+            return 1
+        _complain(f"stdout cannot be written: {error.strerror or error}")
+        return 9
+
+
+def _complain(text: str) -> None:
+    try:
+        sys.stderr.write(f"qhttp: {text}\n")
+    except (AttributeError, OSError, ValueError):       # it is closed, or full, too
+        pass

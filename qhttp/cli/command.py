@@ -68,7 +68,7 @@ class Command:
     def run(self) -> int:
         """See run() above."""
         settings = self._settings()
-        teller = Teller(self.arguments, self.messages, self.failures, self.logs)
+        teller = Teller(self.arguments, self.messages, self.failures, self.logs, self._stdout_broken)
         try:
             display = display_for(self.arguments.progress or "auto", self.messages, self.arguments.progress_interval,
                                   lines_on_stdout=teller.prints)
@@ -130,7 +130,16 @@ class Command:
             self.logs.append(JsonLog(open_stdout(), self._log_broken))
 
     def _log_broken(self, error: OSError) -> None:
-        self.messages.error(f"the log cannot be written: {error.strerror or error}; stopping, the parts are kept")
+        self._broken("the log", error)
+
+    def _stdout_broken(self, error: OSError) -> None:
+        from qhttp.cli.output import forget
+        forget()
+        self._broken("stdout", error)
+
+    def _broken(self, what: str, error: OSError) -> None:
+        stopping = "" if self.is_over else "; stopping, the parts are kept"
+        self.messages.error(f"{what} cannot be written: {error.strerror or error}{stopping}")
         self.failures.add(exits.DISK)
         self.stop()
 

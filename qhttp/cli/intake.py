@@ -1,6 +1,8 @@
 """What is to be fetched: the URLs of the command line and the rows of lists, one by one, as the downloader asks for them."""
 from __future__ import annotations
 
+import sys
+
 from qhttp.cli.arguments import UsageError
 from qhttp.cli.exits import OTHER, Failures
 from qhttp.cli.pipe import PipedRows
@@ -101,6 +103,8 @@ def _given_rows(arguments: argparse.Namespace) -> list[dict]:
 def _opened(path: str, form: str | None) -> Iterator[dict | ManifestError]:
     """The rows of a list. Raises UsageError where it cannot be read at all."""
     from qhttp.bulk.manifest import read_list
+    if path == "-" and sys.stdin is None:
+        raise UsageError("-i -: stdin is closed")
     try:
         return read_list(path, format=form, stdin=_stdin() if path == "-" else None)
     except (ManifestError, ValueError, ImportError, OSError) as error:
@@ -109,7 +113,6 @@ def _opened(path: str, form: str | None) -> Iterator[dict | ManifestError]:
 
 def _stdin() -> BinaryIO | None:
     """Stdin with a buffer of its own: where a thread waits in that of sys.stdin, the interpreter cannot end. None: as it is."""
-    import sys
     try:
         return open(sys.stdin.fileno(), "rb", closefd=False)
     except (AttributeError, OSError, ValueError):       # closed, or no real file
@@ -120,7 +123,6 @@ def _is_slow(path: str) -> bool:
     """Whether reading it may have to wait: for what stands behind a pipe, a terminal, a socket."""
     import os
     import stat
-    import sys
     try:
         mode = os.fstat(sys.stdin.fileno()).st_mode if path == "-" else os.stat(path).st_mode
     except (AttributeError, OSError, ValueError):       # no real file

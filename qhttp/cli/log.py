@@ -75,5 +75,5 @@ def open_stdout() -> BinaryIO:
     try:
         sys.stdout.flush()
         return open(os.dup(sys.stdout.fileno()), "wb", buffering=0)
-    except (AttributeError, ValueError) as error:
-        raise OSError(f"stdout is closed: {error}") from None
+    except (AttributeError, ValueError):
+        raise OSError("stdout is closed") from None

@@ -23,7 +23,7 @@ class PipedRows:
         self._source, self._more, self._rows_cap = rows, more, rows_cap
         self._rows: deque[Any] = deque()
         self._changed = threading.Condition()
-        self._has_begun = self._is_over = self._is_blocking = False
+        self._has_begun = self._is_over = self._is_blocking = self._is_inline = False
         self._tell: Callable[[Callable[[], Any]], Any] | None = None        # of the loop that waits for a row
 
     def __iter__(self) -> PipedRows:
@@ -32,7 +32,12 @@ class PipedRows:
     def __next__(self) -> Any:
         if not self._has_begun:
             self._has_begun = True
-            threading.Thread(target=self._read, name="qhttp-list", daemon=True).start()
+            try:
+                threading.Thread(target=self._read, name="qhttp-list", daemon=True).start()
+            except RuntimeError:            # no more threads: the loop waits for each row
+                self._is_inline = True
+        if self._is_inline:
+            return next(self._source)
         with self._changed:
             while not self._rows:
                 if self._is_over:

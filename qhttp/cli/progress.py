@@ -45,7 +45,7 @@ class Display:
         try:
             self.stream.write(text)
             self.stream.flush()
-        except (OSError, ValueError):
+        except (AttributeError, OSError, ValueError):       # the first: there is none
             self.interval_s = 0.0
 
 

@@ -5,6 +5,7 @@ import os
 
 from qhttp.cli import exits
 from qhttp.protocol.shown import shown_url
+from qhttp.errors import QHttpError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,12 +43,16 @@ class Rest:
                 is_saved = True
             except OSError as error:
                 self._messages.error(f"--save-session: {target} cannot be written: {error.strerror or error}")
-                status = exits.DISK if status == exits.ALL_DONE else exits.OTHER
+                status = exits.DISK if status in (exits.ALL_DONE, exits.DISK) else exits.OTHER
         elif self._intake.is_over:
             self._n_left += next(self._downloader.left(), None) is not None
         else:
             self._n_left += 1               # who knows how many
-        self._downloader.close()
+        try:
+            self._downloader.close()
+        except QHttpError as error:         # what the session held back
+            self._messages.error(f"{error}; what was done last may be done again by the next run")
+            status = exits.DISK if status in (exits.ALL_DONE, exits.DISK) else exits.OTHER
         if not self._n_left:
             self._tidy(status)
         elif was_interrupted:

@@ -13,16 +13,19 @@ from qhttp.protocol.shown import shown_url
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
     from typing import Any
 
     from qhttp.cli.log import JsonLog
 
 
 class Teller:
-    """Connects to no more signals than it has something to tell of: a million files are felt. `prints`: lines go to stdout."""
+    """Connects to no more signals than it has something to tell of: a million files are felt. `prints`: lines go to stdout.
+    Where that does not take them, `broken(error)` is called, once."""
 
-    def __init__(self, arguments: argparse.Namespace, messages: Messages, failures: Failures, logs: list[JsonLog]):
-        self._messages, self._failures, self._logs = messages, failures, logs
+    def __init__(self, arguments: argparse.Namespace, messages: Messages, failures: Failures, logs: list[JsonLog],
+                 broken: Callable[[OSError], Any]):
+        self._messages, self._failures, self._logs, self._broken = messages, failures, logs, broken
         self._is_head, self._is_dry = arguments.head, arguments.dry_run
         self.prints = arguments.head or arguments.dry_run or arguments.json_timings
 
@@ -42,7 +45,7 @@ class Teller:
         for log in self._logs:
             log.flush()
         if self.prints:
-            sys.stdout.flush()
+            self._try(sys.stdout.flush)
 
     def _log(self, transfer: Any) -> None:
         for log in self._logs:
@@ -68,7 +71,15 @@ class Teller:
             line = f"{transfer.status} {length} {url}"
         else:
             line = f"{url} -> {transfer.path}{' (is there)' if transfer.was_skipped else ''}"
-        sys.stdout.write(line + "\n")
+        self._try(sys.stdout.write, line + "\n")
+
+    def _try(self, function: Callable[..., Any], *arguments: str) -> None:
+        if self.prints:
+            try:
+                function(*arguments)
+            except OSError as error:
+                self.prints = False
+                self._broken(error)
 
 
 def failure_text(transfer: Any) -> str:
