@@ -121,7 +121,7 @@ cdef class Intake(Runner):
                 if end > 0 and "?" not in url[:end] and "#" not in url[:end]:
                     self.hosts_by_text[url[:end]] = host
             transfer.host = transfer.first_host = host
-        except (ValueError, TypeError, QHttpError) as error:
+        except (ValueError, TypeError, QHttpError, OSError, ImportError) as error:      # the last two: no descriptor is left
             from qhttp.bulk.requests import without_user
             transfer.url, transfer.given = without_user(transfer.url), without_user(transfer.given)     # they are shown, and kept
             transfer.end_with(error if isinstance(error, QHttpError) else RequestError(str(error)))

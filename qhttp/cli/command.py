@@ -67,7 +67,11 @@ class Command:
 
     def run(self) -> int:
         """See run() above."""
-        settings = self._settings()
+        try:
+            settings = self._settings()
+        except QHttpError as error:
+            self.messages.error(f"{error}; nothing was begun")
+            return exits.kind_of(error)
         teller = Teller(self.arguments, self.messages, self.failures, self.logs, self._stdout_broken)
         try:
             display = display_for(self.arguments.progress or "auto", self.messages, self.arguments.progress_interval,

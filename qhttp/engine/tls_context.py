@@ -7,14 +7,24 @@ import ssl
 from _thread import allocate_lock
 from weakref import WeakValueDictionary
 
+from qhttp.errors import LACKING, NetworkError, lacking
+
 MAX_SESSIONS = 256      # of one configuration; the oldest goes first
 
 
 def default_context():
-    """Verifies against the system's certificates, TLS 1.2 or newer (RFC 9325 section 3.1.1)."""
+    """Verifies against the system's certificates, TLS 1.2 or newer (RFC 9325 section 3.1.1). Raises NetworkError where
+    there is no descriptor to read them: ssl says nothing of that, and would trust no server as long as the context lives."""
     paths = ssl.get_default_verify_paths()
     is_known = paths.cafile is not None or paths.capath is not None
     context = ssl.create_default_context() if is_known else _context_of_truststore()
+    if paths.cafile is not None and not context.cert_store_stats()["x509"]:
+        try:
+            open(paths.cafile, "rb").close()
+        except OSError as error:
+            if error.errno in LACKING:
+                text = f"HTTP request failed: the certificates in {paths.cafile} cannot be read: {error.strerror}"
+                raise lacking(NetworkError(text), error.errno) from None
     _harden(context)
     return context
 
