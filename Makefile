@@ -4,7 +4,7 @@
 #   build      the compiled floors, in place                       test-all   `test` on each CPython 3.11 to 3.13 found
 #   test-world tests against nginx, Apache, Squid, Dante, pyspnego, PySide6 (QHTTP_WORLD_REQUIRED=1: none may be missing)
 #   bench      compare with other clients; W=name for one workload  check      lint, types, package contents
-#   bench-bulk compare downloaders; W=name for one workload         soak       long runs: faults, kills
+#   bench-bulk compare downloaders; W=name for one workload         soak       long runs: faults, kills, scarcity
 #   sanitize   all tests under ASan and UBSan                      fuzz       coverage-guided fuzzing of the kernels
 #   perf       instruction counts of the hot pieces      page       docs/benchmarks.md from bench/published/
 #   docs       the site, into build/docs; links and programs of the pages, the reference's table, the examples
@@ -106,6 +106,7 @@ soak: build
 	$(BIN)/python tests/soak/faulty_files.py --files $(SOAK_FILES) --max-faults 0
 	$(BIN)/python tests/soak/kills.py --kills $(SOAK_KILLS)
 	$(BIN)/python tests/soak/kills.py --kills $(SOAK_KILLS) --signal mixed --change-versions
+	$(BIN)/python tests/soak/scarcity.py
 
 fuzz:
 	@tools/debian_packages.sh clang=clang

@@ -113,7 +113,8 @@ def little_memory(kind: int, n_bytes: int) -> None:
 
 # -- interpreters of their own
 def environment(preload=None, **values: str) -> dict[str, str]:
-    there = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(TESTS), os.environ.get("PYTHONPATH", "")]), **values}
+    paths = [str(ROOT), str(TESTS), os.environ.get("PYTHONPATH", "")]
+    there = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **values}
     return {**there, "LD_PRELOAD": str(preload)} if preload is not None else there
 
 
@@ -134,10 +135,12 @@ class Ran:
     err: str
 
 
-def command(*words, limits=None, preload=None, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **values):
-    """Runs `qhttp` in a process of its own; `limits` is called in it before."""
-    done = subprocess.run([sys.executable, "-m", "qhttp", *map(str, words)], stdin=stdin, stdout=stdout, stderr=stderr, text=True,
-                          cwd=ROOT, timeout=LIMIT_S, preexec_fn=limits, env=environment(preload, **values))
+def command(*words, limits=None, preload=None, streams=None, **values):
+    """Runs `qhttp` in a process of its own. `limits` is called in it before; `streams`: stdin, stdout, stderr, where they are
+    others than nothing and pipes."""
+    given = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **(streams or {})}
+    done = subprocess.run([sys.executable, "-m", "qhttp", *map(str, words)], cwd=ROOT, text=True, timeout=LIMIT_S,
+                          preexec_fn=limits, env=environment(preload, **values), **given)
     return Ran(done.returncode, done.stdout or "", done.stderr or "")
 
 
