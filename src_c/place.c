@@ -125,6 +125,16 @@ void qh_place_abandon(qh_place *place)
     close_place(place);
 }
 
+/* A network file system sends on what it was given when a descriptor is closed, and only then tells what there was no room for:
+ * so a copy of the descriptor is closed before the file gets its name. */
+static int close_copy(int fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (copy < 0)
+        return fsync(fd) < 0 ? errno : 0; /* no descriptor is left; that tells, too */
+    return close(copy) < 0 ? errno : 0;
+}
+
 int qh_place_write(qh_place *place)
 {
     struct stat about = {0};
@@ -135,7 +145,9 @@ int qh_place_write(qh_place *place)
         error = errno;
     if (error == 0 && !place->data && (uint64_t)about.st_size != place->size)
         error = EIO; /* somebody who does not care for locks has written into it */
-    if (error == 0 && place->sync && fsync(place->fd) < 0)
+    if (error == 0 && !place->sync)
+        error = close_copy(place->fd);
+    else if (error == 0 && fsync(place->fd) < 0)
         error = errno;
     place->error = error;
     if (error != 0) {

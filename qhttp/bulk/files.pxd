@@ -28,6 +28,7 @@ cdef class Placing:
     cdef readonly bytes part, path      # names as the system has them
     cdef readonly bytes body            # the whole of a small file; None: it is in the part
     cdef int n_tries                    # that failed for want of a descriptor
+    cdef bint is_spoilt                 # nobody knows what is in the part: the system did not keep what it had taken
     cdef bint is_part                   # it came with a descriptor
     cdef readonly object owner          # its placed(placing) is called in the loop, in the end
     cdef object check                   # called with the placing, on the file thread, before it gets its name; may raise

@@ -295,6 +295,7 @@ cdef class FileThread:
                 qh_place_rename(&placing.c)
         if placing.c.error:
             placing.error = file_error(placing.path, placing.c.error)
+            placing.is_spoilt = placing.body is None
 
     cdef object rename_all(self, list written):
         """Says in the session what the renames will do, and does them."""

@@ -408,7 +408,7 @@ cdef class Transfer(Answered):
             self.end_with(None)
             return
         self.fd = placing.take_descriptor()     # still ours, and locked; what a small body was in is gone
-        self.close_part(not isinstance(placing.error, BodyError) and self.can_be_continued())
+        self.close_part(not isinstance(placing.error, BodyError) and not placing.is_spoilt and self.can_be_continued())
         self.part_len = 0
         self.no_mirrors = self.no_mirrors or isinstance(placing.error, ChecksumMismatch)
         self.part = self.final + b".part"

@@ -15,7 +15,7 @@ MEANINGS = {
     BODY: "a body was wrong: cut off, too large, cannot be decoded, or its checksum does not fit",
     INTERRUPTED: "interrupted, with work left",
     RESUME: "a part cannot be continued",
-    DISK: "a file, the session or the log cannot be written, or a file is there already",
+    DISK: "a file, the session, the log or stdout cannot be written, or a file is there already",
 }
 
 # The first class that fits counts: a class stands before its bases.

@@ -18,7 +18,8 @@ enum { DATA_LEN = sizeof DATA - 1, PATH_CAP = 300 };
 
 /* ------------------------------------------------------------------------------------------ the system, with faults */
 static struct {
-    int syscall_error, fsync_error, tmpfile_error, flock_error;
+    int syscall_error, fsync_error, tmpfile_error, flock_error, close_error;
+    bool no_copies;         /* fcntl has no descriptor */
     unsigned n_interrupted; /* the next calls of write that do nothing */
     size_t write_cap;       /* bytes of one write; 0: as many as it likes */
 } fault;
@@ -55,6 +56,23 @@ int fsync(int fd)
 {
     int (*next)(int) = (int (*)(int))real("fsync");
     return fault.fsync_error ? failing(fault.fsync_error) : next(fd);
+}
+
+int close(int fd)
+{
+    int (*next)(int) = (int (*)(int))real("close");
+    int result = next(fd);
+    return fault.close_error ? failing(fault.close_error) : result;
+}
+
+int fcntl(int fd, int what, ...)
+{
+    int (*next)(int, int, ...) = (int (*)(int, int, ...))real("fcntl");
+    va_list given;
+    va_start(given, what);
+    long argument = va_arg(given, long);
+    va_end(given);
+    return fault.no_copies ? failing(EMFILE) : next(fd, what, argument);
 }
 
 int flock(int fd, int operation)
@@ -334,6 +352,26 @@ static void test_full_disk(void)
     }
 }
 
+/* What a network file system does. Without a descriptor for a copy, fsync tells. */
+static void test_told_at_close(void)
+{
+    for (int is_named = 0; is_named < 2; is_named++)
+        for (int no_copies = 0; no_copies < 2; no_copies++) {
+            row("place_%s_no_room_told_at_%s", is_named ? "named" : "nameless", no_copies ? "fsync" : "close");
+            (void)set_up(FREE);
+            unsigned n_before = n_descriptors();
+            qh_place place = small(part, path);
+            place.is_named = is_named;
+            fault.no_copies = no_copies;
+            *(no_copies ? &fault.fsync_error : &fault.close_error) = EDQUOT;
+            int result = qh_place_write(&place);
+            memset(&fault, 0, sizeof fault);
+            expect(result == -1 && place.error == EDQUOT, "result %d, error %d", result, place.error);
+            expect_n("names", n_names(false), 0);
+            expect_n("descriptors", n_descriptors(), n_before);
+        }
+}
+
 static void test_abandoned(void)
 {
     for (int is_named = 0; is_named < 2; is_named++) {
@@ -522,6 +560,7 @@ int main(void)
     run_rows();
     run_fault_rows();
     test_full_disk();
+    test_told_at_close();
     test_abandoned();
     test_nameless_before_its_name();
     test_empty();

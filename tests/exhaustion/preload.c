@@ -1,6 +1,7 @@
 /* preload.c: functions of the C library that fail as a machine in need makes them fail. What the environment does not ask for
  * is as ever. QH_CONNECT, QH_SOCKET: an errno for each such call, or "errno/n" for every n-th one. Names that begin with "stuck"
- * are looked up for ever, those with "good" are 127.0.0.1. QH_NO_THREADS: none can be started. qh_n_waits: calls of epoll_wait. */
+ * are looked up for ever, those with "good" are 127.0.0.1. QH_NO_THREADS: none can be started. QH_CLOSE: the errno by which a
+ * file of LARGE bytes is closed, as by a network file system that had no room for them. qh_n_waits: calls of epoll_wait. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -10,8 +11,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#define LARGE 200000
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 long qh_n_waits;
@@ -32,6 +35,15 @@ int epoll_wait(int fd, struct epoll_event *events, int cap, int timeout)
 {
     qh_n_waits++;
     return REAL(epoll_wait)(fd, events, cap, timeout);
+}
+
+int close(int fd)
+{
+    static int n_calls;
+    struct stat about;
+    int is_large = fstat(fd, &about) == 0 && S_ISREG(about.st_mode) && about.st_size >= LARGE;
+    int result = REAL(close)(fd);
+    return is_large && fails("QH_CLOSE", &n_calls) ? -1 : result;
 }
 
 int connect(int fd, const struct sockaddr *address, socklen_t len)

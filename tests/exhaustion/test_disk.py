@@ -12,7 +12,7 @@ from bulk.downloads import LARGE, SMALL, body, files_in, names_in, running
 from bulk.origin import Origin, answer, chunked
 from bulk.range_servers import Ranged
 from core.process_tools import in_child
-from exhaustion.scarce import Ran, Unavailable, command, larger_disk, private_disk
+from exhaustion.scarce import Ran, Unavailable, apart, command, larger_disk, private_disk
 
 import qhttp
 from qhttp.bulk import session as session_module
@@ -185,6 +185,18 @@ def test_command_with_a_session_that_may_not_grow_begins_nothing_and_then_works(
         ran: Ran = command(*words, limits=limits)
         assert ran.status == exits.DISK and "nothing was begun" in ran.err and "Traceback" not in ran.err
         assert command(*words).status == exits.ALL_DONE and files_in(tmp_path / "files") == {"b": body(SMALL)}
+
+
+# -- a network file system, which tells when a file is closed what it had no room for
+@pytest.mark.parametrize("n", [200_000, LARGE * 2], ids=["memory", "part"])
+def test_file_for_which_there_was_no_room_after_all_is_not_there_and_is_not_continued(n, tmp_path, preload):
+    with Origin({"/a": Ranged(body(n), etag='"x"')}) as origin:
+        settings = {"dir": str(tmp_path), "session": str(tmp_path / "session")}
+        ended, _ = apart("exhaustion.work:fetch_with", [origin.url("/a")], settings, preload=preload, QH_CLOSE="28")
+        assert ended == {origin.url("/a"): ("FileError", f"{tmp_path}/a cannot be written: {FULL}")}
+        assert names_in(tmp_path) == []
+        ended, _ = apart("exhaustion.work:fetch_with", [origin.url("/a")], settings)
+    assert ended == {origin.url("/a"): None} and (tmp_path / "a").read_bytes() == body(n)
 
 
 # -- the session
