@@ -6,6 +6,7 @@
 #   bench      compare with other clients; W=name for one workload  check      lint, types, package contents
 #   bench-bulk compare downloaders; W=name for one workload         soak       long runs: faults, kills, scarcity
 #   sanitize   all tests under ASan and UBSan                      fuzz       coverage-guided fuzzing of the kernels
+#   differential  a million mutated answers, given to other readers of HTTP as well: who makes what of them
 #   perf       instruction counts of the hot pieces      page       docs/benchmarks.md from bench/published/
 #   docs       the site, into build/docs; links and programs of the pages, the reference's table, the examples
 #   clean      everything that can be made again
@@ -18,12 +19,14 @@ SOURCES := $(wildcard src_c/*.[ch] qhttp/*.p[xy]* qhttp/*/*.p[xy]*)
 FUZZ_RUNS ?= 10000000
 SOAK_FILES ?= 20000
 SOAK_KILLS ?= 200
+DIFFERENTIAL_ANSWERS ?= 1000000
+DIFFERENTIAL_SEED ?= 1
 # Outside of tests/world, and skipping what needs pyspnego, PySide6, pyarrow or uvloop where those are missing:
 ALSO_WORLD := tests/protocol/test_auth_connection.py tests/engine/test_authentication.py tests/compat/test_devices.py \
               tests/face/test_documented_proxy.py tests/bulk/test_metalink.py tests/aio
 ASAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
-.PHONY: demo test test-world test-all build bench bench-bulk perf page docs check sanitize fuzz soak clean servers
+.PHONY: demo test test-world test-all build bench bench-bulk perf page docs check sanitize fuzz differential soak clean servers
 
 $(VENV)/ready: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -111,6 +114,9 @@ soak: build
 fuzz:
 	@tools/debian_packages.sh clang=clang
 	$(MAKE) --no-print-directory -C src_c fuzz FUZZ_RUNS=$(FUZZ_RUNS)
+
+differential: build
+	cd tests && "$(abspath $(BIN))/python" -m differential.campaign --answers $(DIFFERENTIAL_ANSWERS) --seed $(DIFFERENTIAL_SEED)
 
 clean:
 	$(MAKE) --no-print-directory -C src_c clean
