@@ -258,11 +258,13 @@ cdef class RequestQueue(Observer):
             return
         self.in_pump = True
         try:
-            while self.entries.n() and self.running is None and not self.failing and self.loop.error is None:
+            while (self.entries.n() and self.running is None and not self.failing and not self.unconnected_due
+                   and self.loop.error is None):
                 self.start(self.entries.item(0))
         finally:
             self.in_pump = False
-        if self.entries.n() and self.running is None:       # a slot has raised: run() tells, and comes back
+        # A slot has raised: run() tells, and comes back; or it has aborted: first it is told that the connection is closed.
+        if self.entries.n() and self.running is None:
             self.loop.schedule(self)
 
     cdef object start(self, Entry entry):

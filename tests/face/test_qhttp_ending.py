@@ -103,6 +103,21 @@ def test_abort_then_request_at_once_starts_after_unconnected(half_answered, reco
     assert told.of("done") == [True, False]
 
 
+def test_abort_in_the_slot_of_the_start_next_request_starts_after_unconnected(kept, path_server, record, finish):
+    aborted = kept.get(path_server.path("whole"))
+    told = record(kept)
+
+    def abort(number):
+        if number == aborted:
+            kept.abort()
+            kept.get(path_server.path("whole"))
+
+    kept.requestStarted.connect(abort)
+    finish(kept)
+    finish(kept)
+    assert told.states == [*BACK, "Connecting", "Sending", "Reading", "Connected"]
+
+
 def test_abort_in_every_slot_of_its_own_signals_ends_once(half_answered, record):
     http, _ = half_answered
     for signal in (http.requestFinished, http.done, http.stateChanged):
