@@ -123,6 +123,8 @@ FRAMING = [
     differs("identity", {"h11": "refuses"}, "either", "9112 7",
             "a coding of RFC 2616 that changes nothing; it is gone from the registry",
             OK + b"Transfer-Encoding: identity\r\n\r\na"),
+    differs("length-zeros-many", {"h11": "refuses"}, "either", "9110 8.6", "any number of digits; h11 reads 20",
+            OK + b"Content-Length: " + b"0" * 21 + b"\r\n\r\n"),
     differs("coding-in-capitals", {"h11": "fields"}, "either", "9112 7", "the same coding; h11 tells of it in small letters",
             OK + b"Transfer-Encoding: CHUNKED\r\n\r\n0\r\n\r\n", undo=small_codings),
     differs("blank-behind-coding", {"http.client": "accepts refuses fields body left kept"}, "qhttp", "9112 5",

@@ -65,23 +65,22 @@ def read(case: Case) -> Reading:
         find_faults_of_fields(reading)
         if reading.status >= 200 or reading.status == 101 or reading.faults:
             break
-        reading.notes.add("interim-100" if reading.status == 100 else "interim-other")
+        if reading.status != 100:
+            reading.notes.add("interim-other")
         if any(key.lower() in FRAMING for key, _ in reading.fields):
             reading.notes.add("interim-about-framing")
-        if b"close" in reading.values(b"connection") + reading.values(b"proxy-connection"):
+        if reading.minor == 0 or b"close" in reading.values(b"connection") + reading.values(b"proxy-connection"):
             reading.notes.add("interim-closing")
     find_faults_of_framing(reading, case.method)
     if not reading.faults:
         read_body(reading, case, at)
-        if reading.n_used < len(data):
-            reading.notes.add("surplus")
     return reading
 
 
 # -- heads
 def read_head(reading: Reading, head: bytes) -> None:
     reading.status, reading.fields = 0, []
-    reading.notes.discard("coding-folded")             # of an interim answer before it
+    reading.notes -= {"length-folded", "coding-folded"}         # of an interim answer before it
     reading.faults.update(name for name, pattern in FORBIDDEN if pattern.search(head))
     first, *lines = [line.removesuffix(b"\r") for line in head.split(b"\n")]
     read_status_line(reading, first)
@@ -112,10 +111,6 @@ def read_status_line(reading: Reading, line: bytes) -> None:
         reading.faults.add("version")
     if reading.status < 100:
         reading.faults.add("status-below-100")
-    if reading.status >= 600:
-        reading.notes.add("status-from-600")
-    if not match[4]:
-        reading.notes.add("no-reason")
 
 
 def read_continuation(reading: Reading, fields: list, line: bytes) -> None:
@@ -129,7 +124,7 @@ def read_continuation(reading: Reading, fields: list, line: bytes) -> None:
         fields[-1] = name, (value + b" " + line.strip(b" \t")).strip(b" ")
         reading.notes.add("fold")
         if name.lower() == b"content-length":
-            reading.faults.add("length-folded")
+            reading.notes.add("length-folded")
         elif name.lower() == b"transfer-encoding":
             reading.notes.add("coding-folded")
 
@@ -146,8 +141,8 @@ def find_faults_of_fields(reading: Reading) -> None:
             faults.add("lengths-differ")
         elif len(lengths) > 1:
             faults.add("length-repeated")
-        if lengths[0][:1] == b"0" and len(lengths[0]) > 1:
-            reading.notes.add("length-zeros")
+        if len(lengths[0]) > 20:
+            reading.notes.add("length-zeros-many")
         if reading.values(b"transfer-encoding"):
             faults.add("coding-and-length")
     if any(key.lower() == b"transfer-encoding" and not value for key, value in reading.fields):
@@ -158,6 +153,8 @@ def find_faults_of_framing(reading: Reading, method: str) -> None:
     """Of what the final head says about the body that comes."""
     faults, notes = reading.faults, reading.notes
     lengths, codings = reading.values(b"content-length"), [one.lower() for one in reading.values(b"transfer-encoding")]
+    if "length-folded" in notes:
+        faults.add("length-folded")
     if reading.status == 101:
         faults.add("unasked-101")
     if reading.status in (401, 407):
@@ -205,7 +202,6 @@ def read_body(reading: Reading, case: Case, at: int) -> None:
             reading.faults.add("short")
     else:
         reading.body, reading.n_used, reading.is_kept = data[at:], len(data), False
-        reading.notes.add("to-the-close")
         if case.is_reset:
             reading.faults.add("reset")
 
@@ -248,8 +244,8 @@ def read_chunked(reading: Reading, data: bytes, at: int) -> None:
 
 
 def note_chunk_line(reading: Reading, match) -> None:
-    if match[1][:1] == b"0" and len(match[1]) > 1:
-        reading.notes.add("chunk-zeros" if len(match[1]) <= 20 else "chunk-zeros-many")
+    if len(match[1]) > 20:
+        reading.notes.add("chunk-zeros-many")
     if match[2]:
         reading.notes.add("chunk-blank-extension" if match[3] else "chunk-blank")
     if match[3]:
@@ -262,8 +258,6 @@ def read_trailers(reading: Reading, data: bytes, at: int) -> None:
         reading.faults.add("trailers-cut" if TRAILERS_BEGUN.match(data, at) else "trailers")
         return
     names = {line.partition(b":")[0].lower() for line in match[0].split(b"\r\n")[:-2]}
-    if names:
-        reading.notes.add("trailers")
     if names & FRAMING:
         reading.notes.add("trailer-about-framing")
     if names & CONNECTION:
