@@ -4,7 +4,7 @@
 #   build      the compiled floors, in place                       test-all   `test` on each CPython 3.11 to 3.13 found
 #   test-world tests against nginx, Apache, Squid, Dante, pyspnego, PySide6 (QHTTP_WORLD_REQUIRED=1: none may be missing)
 #   bench      compare with other clients; W=name for one workload  check      lint, types, package contents
-#   bench-bulk compare downloaders; W=name for one workload         soak       long runs: faults, kills, scarcity
+#   bench-bulk compare downloaders; W=name for one workload         soak       long runs: faults, kills, scarcity, any call anywhere
 #   sanitize   all tests under ASan and UBSan                      fuzz       coverage-guided fuzzing of the kernels
 #   differential  a million mutated answers, given to other readers of HTTP as well: who makes what of them
 #   perf       instruction counts of the hot pieces      page       docs/benchmarks.md from bench/published/
@@ -19,6 +19,8 @@ SOURCES := $(wildcard src_c/*.[ch] qhttp/*.p[xy]* qhttp/*/*.p[xy]*)
 FUZZ_RUNS ?= 10000000
 SOAK_FILES ?= 20000
 SOAK_KILLS ?= 200
+SOAK_EXAMPLES ?= 2000
+SOAK_SEED ?= 1
 DIFFERENTIAL_ANSWERS ?= 1000000
 DIFFERENTIAL_SEED ?= 1
 # Outside of tests/world, and skipping what needs pyspnego, PySide6, pyarrow or uvloop where those are missing:
@@ -110,6 +112,7 @@ soak: build
 	$(BIN)/python tests/soak/kills.py --kills $(SOAK_KILLS)
 	$(BIN)/python tests/soak/kills.py --kills $(SOAK_KILLS) --signal mixed --change-versions
 	$(BIN)/python tests/soak/scarcity.py
+	QHTTP_MACHINE_EXAMPLES=$(SOAK_EXAMPLES) $(BIN)/pytest -q -s tests/state_machine --hypothesis-seed=$(SOAK_SEED)
 
 fuzz:
 	@tools/debian_packages.sh clang=clang

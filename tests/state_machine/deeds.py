@@ -1,12 +1,13 @@
 """What can be done to a QHttp: by name, between turns, in slots, and in a later turn. Each deed tells the model first."""
 import contextlib
 import io
+import itertools
 import socket
 import tempfile
 
 import qhttp
 from qhttp import QHttp, QHttpRequestHeader, QNetworkProxy
-from state_machine.outcomes import Wanted, setting, wanted
+from state_machine.outcomes import LEAVING, Wanted, setting, wanted
 from state_machine.server import GOOD_LOGIN
 
 DEPTH_MAX = 3               # of loops turned in slots
@@ -58,11 +59,12 @@ class SocketObject:
 class Deeds:
     """All deeds on any object; `server`, `closed_port` are where requests go."""
 
+    numbers = itertools.count(1)        # of all paths: what an example has left under way must not look like the next one's
+
     def __init__(self, server, closed_port):
         self.server, self.closed_port = server, closed_port
-        self.depth = self.n_paths = self.n_deeds = 0
+        self.depth = self.n_deeds = 0
         self.ours = []              # sockets and files to close in the end
-        self.errors = []
 
     def act(self, watched, deed) -> None:
         """Does one deed: its name, or (name, argument, ...)."""
@@ -79,9 +81,11 @@ class Deeds:
             self.depth -= name in TURNING
 
     # -- requests
-    def path(self, kind, size):
-        self.n_paths += 1
-        return f"/{kind}/{size}/{self.n_paths}"
+    def path(self, watched, kind, size):
+        """Whose request is the surplus answer of a pipelined connection? Nobody can tell, so there is none."""
+        if kind == "surplus" and watched.depth_set > 1:
+            kind = "sized"
+        return f"/{kind}/{size}/{next(self.numbers)}"
 
     def add(self, watched, number, result, kind="", device=None):
         if kind in ("never", "stalled"):
@@ -91,10 +95,14 @@ class Deeds:
         watched.kinds[number] = kind
         if device is not None:
             watched.devices[number] = device
+        method = result.what.partition(" ")[0]
+        if watched.was_left and method in ("POST", "PATCH"):        # they are not sent twice
+            result.also("UnexpectedClose")
+        watched.was_left = watched.was_left or kind in LEAVING.get(method, LEAVING["GET"])
         watched.model.add(number, result)
 
     def do_get(self, watched, http, kind="sized", size=90, to="memory"):
-        path, device = self.path(kind, size), None
+        path, device = self.path(watched, kind, size), None
         result = wanted("GET", path)
         if to == "object":
             device = io.BytesIO()
@@ -108,50 +116,37 @@ class Deeds:
         number = http.get(path, device)
         if to == "broken":
             watched.broken.add(number)
-        self.note_leaving(watched, kind)
         self.add(watched, number, result, kind, device)
 
     def do_head(self, watched, http, kind="sized", size=90):
-        path = self.path(kind, size)
-        self.note_leaving(watched, kind)
+        path = self.path(watched, kind, size)
         self.add(watched, http.head(path), wanted("HEAD", path), kind)
 
     def do_post(self, watched, http, kind="sized", size=90, source="bytes"):
-        path, data = self.path(kind, size), b"d" * 3000
+        path, data = self.path(watched, kind, size), b"d" * 3000
         given = {"bytes": data, "object": io.BytesIO(data), "trickle": Trickle(data), "broken": Broken()}[source]
         result = wanted("POST", path)
-        if watched.was_left:            # on a connection that the server closes behind an answer, and not sent twice
-            result.also("UnexpectedClose")
         if source == "broken":
             result.may_succeed = False
         result.is_unsized = source in ("trickle", "broken")
         if source in ("trickle", "broken"):
             result.also("UnknownError")
-        self.note_leaving(watched, kind)
         self.add(watched, http.post(path, given), result, kind)
 
     def do_request(self, watched, http, method="GET", kind="sized", size=90):
-        path = self.path(kind, size)
+        path = self.path(watched, kind, size)
         header = QHttpRequestHeader(method, path)
         header.setValue("Host", "server")
-        result = wanted(method, path)
-        if watched.was_left and method == "PATCH":
-            result.also("UnexpectedClose")
-        self.note_leaving(watched, kind)
-        self.add(watched, http.request(header), result, kind)
+        self.add(watched, http.request(header), wanted(method, path), kind)
 
     def do_invalid_request(self, watched, http):
-        self.add(watched, http.request(QHttpRequestHeader()), Wanted(False, {"UnknownError"}, 0, b""), "invalid")
-
-    @staticmethod
-    def note_leaving(watched, kind):
-        watched.was_left = watched.was_left or kind == "leaving"
+        self.add(watched, http.request(QHttpRequestHeader()), Wanted("invalid", False, {"UnknownError"}, 0, b""), "invalid")
 
     # -- settings that are queued
     def queue_setting(self, watched, number, *value):
         if value:
             watched.settings[number] = value
-        self.add(watched, number, setting())
+        self.add(watched, number, setting(str(value)))
 
     def do_set_host(self, watched, http, where="server"):
         host, port = {"server": (self.server.host, self.server.port), "closed": (self.closed_port.host, self.closed_port.port),
@@ -185,7 +180,9 @@ class Deeds:
 
     # -- settings that apply at once
     def do_pipelining(self, watched, http, depth):
-        http.setPipelining(depth)
+        if depth == 1 or not any(watched.kinds[number] == "surplus" for number in watched.model.queue):
+            watched.depth_set = depth
+            http.setPipelining(depth)
 
     def do_timeout(self, watched, http, msecs=TIMEOUT_MS):
         http.setTransferTimeout(msecs)

@@ -12,13 +12,16 @@ LOGIN = ("auth", "auth-close")          # good with the right user, else Authent
 ENDLESS = ("never", "stalled")
 KINDS = (*GOOD, *BAD, *LOGIN, *ENDLESS)
 # Of these a HEAD gets all that belongs to it.
-ONLY_BODY_IS_BAD = {"short", "short-chunks", "bad-chunk", "reset-body", "reset-close"}
+ONLY_BODY_IS_BAD = {"short", "short-chunks", "bad-chunk", "reset-body", "reset-close", "stalled"}
+# The server closes the connection behind an answer that says nothing of it.
+LEAVING = {"GET": {"leaving"}, "HEAD": {"leaving", "close", *ONLY_BODY_IS_BAD}}
 STATUSES = {"missing": 404, "moved": 302}
 
 
 @dataclass
 class Wanted:
     """What may become of one request. `errors`: names of QHttp.Error; `may_succeed` with this status and body."""
+    what: str
     may_succeed: bool
     errors: set = field(default_factory=set)
     status: int = 0
@@ -29,22 +32,19 @@ class Wanted:
         self.errors.update(errors)
 
 
-def setting() -> Wanted:
+def setting(what: str) -> Wanted:
     """setHost and the like, and close: they always succeed."""
-    return Wanted(True)
+    return Wanted(what, True)
 
 
 def wanted(method: str, path: str) -> Wanted:
     kind = path.split("/")[1]
-    status, body = STATUSES.get(kind, 200), b"" if method == "HEAD" else body_of(path)
-    if kind in GOOD:
-        return Wanted(True, set(), status, body)
-    if kind == "stalled" and method == "HEAD":
-        return Wanted(True, set(), status, body)
-    if kind in ENDLESS:
-        return Wanted(False, set(), status, body)
+    result = Wanted(f"{method} {path}", True, set(), STATUSES.get(kind, 200), b"" if method == "HEAD" else body_of(path))
+    if kind in GOOD or (method == "HEAD" and kind in ONLY_BODY_IS_BAD):
+        return result
+    result.may_succeed = False
     if kind in LOGIN:
-        return Wanted(False, {"AuthenticationRequiredError"}, status, body)
-    if method == "HEAD" and kind in ONLY_BODY_IS_BAD:
-        return Wanted(True, set(), status, body)
-    return Wanted(False, {BAD[kind]}, status, body)
+        result.also("AuthenticationRequiredError")
+    elif kind in BAD:
+        result.also(BAD[kind])
+    return result

@@ -69,7 +69,7 @@ def answer_of(path: str, head: bytes) -> list:
 
 def only_head(pieces: list) -> list:
     """The same answer to a HEAD."""
-    ends = [piece for piece in pieces if isinstance(piece, str)]
+    ends = [piece for piece in pieces if piece in (FIN, RESET)]
     data = b"".join(piece for piece in pieces if not isinstance(piece, str))
     end = 0
     while (end := data.find(b"\r\n\r\n", end) + 4) >= 4 and data[:end].count(b"HTTP/1.1 1") == data[:end].count(b"\r\n\r\n"):

@@ -53,7 +53,7 @@ def test_model_documented_order_no_fault():
     lambda model: model.on_read(b"x"),
     lambda model: model.on_state(READING),
     lambda model: model.on_state(CONNECTED),
-    lambda model: model.add(1, setting()),
+    lambda model: model.add(1, setting("close")),
 ])
 def test_model_signal_that_must_not_come_is_a_fault(wrong):
     model = answered()

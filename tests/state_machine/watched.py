@@ -44,10 +44,10 @@ class Route:
             wanted.errors.discard("AuthenticationRequiredError")
         if self.has_socket:             # one connection, once; whatever is at its other end
             wanted.also(*WITHOUT_ANSWER)
-        elif self.proxy == "closed" or (self.proxy is None and self.host == "closed"):
-            fail_with(wanted, "ConnectionRefused")
         elif self.host == "empty":
             fail_with(wanted, "HostNotFound")
+        elif self.proxy == "closed" or (self.proxy is None and self.host == "closed"):
+            fail_with(wanted, "ConnectionRefused")
 
 
 def fail_with(wanted: Wanted, name: str) -> None:
@@ -64,6 +64,7 @@ class Watched:
         self.extras = []                # (signal, slot) besides its own
         self.depth, self.n_in_finished = 0, 0           # of slots that run
         self.slot_of = None             # the request that was current when the innermost slot was called
+        self.depth_set = 1              # of pipelining
         self.is_deleted = self.is_timed = self.was_left = self.is_endless = False
         self.counts = {}                # of signals, by name
         self.answers = None             # what its slot of authenticationRequired gives: a (user, password), or None
