@@ -123,6 +123,8 @@ cdef class Intake(Runner):
             transfer.host = transfer.first_host = host
         except (ValueError, TypeError, QHttpError, OSError, ImportError) as error:      # the last two: no descriptor is left
             from qhttp.bulk.requests import without_user
+            if isinstance(row, dict):
+                transfer.given = row        # all of it: left() must not make a good URL of a row that was refused
             transfer.url, transfer.given = without_user(transfer.url), without_user(transfer.given)     # they are shown, and kept
             transfer.end_with(error if isinstance(error, QHttpError) else RequestError(str(error)))
         return transfer

@@ -35,6 +35,15 @@ def test_left_after_the_end_is_what_failed(tmp_path):
     )
 
 
+@pytest.mark.parametrize("what", [{"headers": [["A", "b\r\nc"]]}, {"checksum": "sha256:1"}, {"size": "x"}])
+def test_left_of_a_row_that_was_refused_is_all_of_it(what, tmp_path):
+    """Without what was wrong with it, the next run would fetch the URL under another name and compare nothing."""
+    row = {"url": "http://h/a", "out": "x", **what}
+    seen = download([row], dir=tmp_path)
+    assert seen.kinds == {"a": "RequestError"}
+    assert seen.ended[0].row == row and list(seen.downloader.left()) == [row]
+
+
 @both_paths
 def test_left_after_a_stop_is_all_that_is_not_done(n, tmp_path):
     with Origin({f"/{name}": answer(200, body(n)) for name in "abc"} | {"/slow": slow(), "/slow2": slow()}) as origin:
