@@ -29,6 +29,11 @@ class Call:
     deadline: float         # seconds for one whole request
     redirects: int          # 0: do not follow
     decode: bool            # undo Content-Encoding
+    # What a judge from elsewhere need not have:
+    scheme: str = "http"
+    proxy: str | None = None        # its URL
+    trusted: str | None = None      # a file with the certificates to trust
+    n_behind: int = 0               # requests to send behind the first one before it is answered, where a client does that
 
 
 class Sink:
@@ -60,6 +65,15 @@ class SeenBody:
 
 
 @dataclasses.dataclass
+class Beside:
+    """What became of a request that was on the same line as the one of the case."""
+    path: str
+    reply: "Reply"
+    is_behind: bool
+    is_ended: bool = False      # its end was told
+
+
+@dataclasses.dataclass
 class Reply:
     status: int | None = None
     headers: list = dataclasses.field(default_factory=list)     # (name, value)
@@ -67,3 +81,6 @@ class Reply:
     error: str | None = None        # what went wrong, in words
     error_class: str | None = None  # a name of QHttp.Error, or of the exception that a call raised
     unsupported: bool = False
+    is_kept: bool = True            # False: an answer with a status that gives no file, so that its body was dropped
+    ends_queue: bool = False        # what was behind it is dropped without a word
+    beside: list[Beside] = dataclasses.field(default_factory=list)

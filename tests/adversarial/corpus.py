@@ -27,20 +27,13 @@ DEFAULTS = {"method": "GET", "request": {}, "start": "request", "splits": "all-a
             "probe_delay_ms": 10, "redirects": 0, "decode": False, "routes": {}, "headers": {}}
 HEAVY_BYTES = 1 << 20       # a case that moves more is played alone, so that its time and memory are its own
 
-# The features that qhttp does not have yet: take one away here, and its cases are played.
-NOT_YET = frozenset({"redirect", "decode", "resume", "connect"})
+WAITING_STEPS = {"hold_ms", "sleep_ms", "drain_ms", "drip"}
 
 
 @functools.cache
-def cases() -> dict:
+def cases(path: pathlib.Path = DATA) -> dict:
     """All cases by id, with the defaults filled in."""
-    return {case["id"]: DEFAULTS | case for case in load_cases(DATA)}
-
-
-def missing_feature(case) -> str | None:
-    """The first feature that this case needs and qhttp does not have yet."""
-    needed = case.get("needs", []) + (["setUser"] if "user" in case["request"] else [])
-    return next((feature for feature in needed if feature in NOT_YET), None)
+    return {case["id"]: DEFAULTS | case for case in load_cases(path)}
 
 
 def has_probe(case) -> bool:
@@ -60,6 +53,11 @@ def n_bytes(case) -> int:
 
 def is_heavy(case) -> bool:
     return n_bytes(case) > HEAVY_BYTES
+
+
+def waits(case) -> bool:
+    """Whether a case takes longer than it computes: its server pauses, or its client has to run into a limit of time."""
+    return any(WAITING_STEPS & step.keys() for step in case["server"]) or "deadline" in case or "idle_timeout" in case
 
 
 def request_body(case) -> bytes | None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from adversarial.contract import Reply
 from adversarial.peers import PROBE_PATH, path_of
 
-PROBE_BODY = b"probe"
 SHOWN = 32                      # bytes of a body in a sentence
 FORBIDDEN_BYTES = {b"\r": "bare CR", b"\n": "bare LF", b"\0": "NUL"}
 
@@ -39,7 +38,7 @@ def judge(case: dict, seen) -> list[Fault]:
     if seen.raised:
         faults.append(Fault(Kind.WRONG, f"the client raised: {seen.raised}"))
     if not seen.hang and not seen.raised:
-        faults += [*reply_faults(case, reply), *probe_faults(case, seen)]
+        faults += [*reply_faults(case, reply), *beside_faults(case, reply), *probe_faults(case, seen)]
     return faults
 
 
@@ -76,7 +75,7 @@ def reply_faults(case: dict, reply):
         if "status" in case and reply.status not in wanted(case["status"]):
             yield Fault(Kind.WRONG, f"status {reply.status}, not {case['status']}")
         bodies = case.get("bodies", [case["body"]] if "body" in case else None)
-        if bodies is not None and not any(is_body(reply.body, body) for body in bodies):
+        if reply.is_kept and bodies is not None and not any(is_body(reply.body, body) for body in bodies):
             yield Fault(Kind.WRONG, f"body of {reply.body.length} bytes {reply.body.first[:SHOWN]!r}")
     for name, rule in case["headers"].items():
         yield from header_faults(name, rule, [value for key, value in reply.headers if key.lower() == name.lower()])
@@ -100,20 +99,52 @@ def header_faults(name: str, rule: dict, values: list):
         yield Fault(Kind.WRONG, f"header {name} should not be there: {values!r}")
 
 
-# -- the next reply
+# -- the other requests
+
+def is_probe(head: bytes) -> bool:
+    return path_of(head).startswith(PROBE_PATH)
+
+
+def is_poisoned(path: str, reply) -> bool:
+    """Whether a request beside got an answer that is not its own."""
+    return reply.error is None and reply.body.first != path[1:].encode()
+
+
+def beside_faults(case: dict, reply):
+    """About the requests that were on one line with that of the case."""
+    may_be_dropped = reply.ends_queue
+    for beside in reply.beside:
+        its = beside.reply
+        if not beside.is_ended:
+            if its.status is not None or its.body.length:
+                yield Fault(Kind.UNSAFE, f"{beside.path} was dropped, but told {its.status}, {its.body.first[:SHOWN]!r}")
+            elif not may_be_dropped or not beside.is_behind:
+                yield Fault(Kind.WRONG, f"{beside.path} has come to no end")
+        elif is_poisoned(beside.path, its):
+            yield Fault(Kind.UNSAFE, f"POISONED: the reply to {beside.path} was {its.status}, {its.body.first[:SHOWN]!r}")
+        elif its.error is not None:
+            may_be_dropped = may_be_dropped or its.ends_queue
+            if not (beside.is_behind and case.get("behind_may_fail")):
+                yield Fault(Kind.REFUSED, f"{beside.path} failed: {its.error} ({its.error_class})")
+
 
 def probe_faults(case: dict, seen):
     if len(seen.replies) < 2:
         return
     probe = seen.replies[1]
-    first = seen.connections[0] if seen.connections else None
-    reused = first is not None and any(path_of(head) == PROBE_PATH for head in first.heads)
-    if probe.error is None and probe.body.first != PROBE_BODY:
+    reused = any(path_of(head) == PROBE_PATH for connection in seen.connections if has_case(connection)
+                 for head in connection.heads)
+    if is_poisoned(PROBE_PATH, probe):
         yield Fault(Kind.UNSAFE, f"POISONED: the next reply was {probe.status}, {probe.body.first[:SHOWN]!r}")
     elif case["connection_reusable"] is False and reused:
         yield Fault(Kind.UNSAFE, "the connection was used again")
     elif probe.error is not None and not case.get("probe_may_fail"):
         yield Fault(Kind.REFUSED, f"the next request failed: {probe.error} ({probe.error_class})")
+
+
+def has_case(connection) -> bool:
+    """Whether the request of the case came on this connection."""
+    return not all(map(is_probe, connection.heads))
 
 
 # -- the bytes of the requests
@@ -123,19 +154,21 @@ def wire_faults(case: dict, seen):
     unsafe = sorted(set(unsafe_bytes(seen.connections))) if rules.get("safe") else []
     yield from (Fault(Kind.UNSAFE, text) for text in unsafe)
     failed = bool(seen.replies and seen.replies[0].error)
-    nothing_sent = failed and not any(connection.n_received for connection in seen.connections)
+    nothing_sent = failed and all(all(map(is_probe, connection.heads)) and not connection.n_beyond_heads
+                                  for connection in seen.connections)
     if rules.get("refuse") == "must" and not nothing_sent and not unsafe and not seen.hang:
         yield Fault(Kind.UNSAFE, "was not refused")
     for secret in rules.get("secret", []):
-        if any(connection.second and secret.encode() in connection.input for connection in seen.connections):
+        if any(secret.encode() in connection.for_second for connection in seen.connections):
             yield Fault(Kind.UNSAFE, f"LEAK of {secret} to another origin")
     for text in rules.get("contains", []):
         if not any(text.lower().encode("latin-1") in head.lower() for head in heads):
             yield Fault(Kind.WRONG, f"no request has {text!r}")
     if rules.get("body_unsent") and any(connection.n_beyond_heads > 0 for connection in seen.connections):
         yield Fault(Kind.WRONG, "the body was sent")
-    if len(heads) > case.get("max_requests", len(heads)):
-        yield Fault(Kind.WRONG, f"{len(heads)} requests")
+    n_requests = sum(not is_probe(head) for head in heads)
+    if n_requests > case.get("max_requests", n_requests):
+        yield Fault(Kind.WRONG, f"{n_requests} requests")
     n_posts = sum(head.startswith(b"POST") for head in heads)
     if case.get("deliver_once") and n_posts > 1:
         yield Fault(Kind.UNSAFE, f"a request that must not be repeated was delivered {n_posts} times")

@@ -6,8 +6,8 @@ CUT_PAUSE_S = 0.003         # between pieces cut at chosen places, so that each 
 MOST_RANDOM_CUTS = 8
 
 
-def mode_names(n_random_splits: int) -> list[str]:
-    return ["whole", "byte", *(f"split-{seed}" for seed in range(n_random_splits))]
+def mode_names(n_random_splits: int, first_seed: int = 0) -> list[str]:
+    return ["whole", "byte", *(f"split-{first_seed + number}" for number in range(n_random_splits))]
 
 
 def cuts(mode: str, case: dict, data: bytes) -> tuple[tuple[int, ...], float]:

@@ -1,7 +1,7 @@
 """The servers of a case, and what they saw.
 
-A server answers request after request on a connection: "/probe" with a plain good answer, a path of the case's routes
-with its steps, anything else with the case's steps. The steps:
+A server answers request after request on a connection: a path that begins with "/probe" with a plain good answer, whose body
+is the path without its slash; a path of the case's routes with its steps, anything else with the case's steps. The steps:
 
     send, b64               text (Latin-1) or bytes; {{port}} and {{port_b}} stand for the ports
     repeat/times, numbered/times, drip/ms
@@ -9,27 +9,33 @@ with its steps, anything else with the case's steps. The steps:
     await                   "head" or "body" (at most `limit` bytes) of a further or the same request
     close                   FIN, then reads until the client closes; "now": without reading
     half_close, reset
+
+A case whose method is CONNECT is about the answer of a proxy: where the route has a tunnel, its steps begin as the answer to
+that, and go on in TLS from the first `await`.
 """
 import base64
 import dataclasses
+import re
 
 from support import actions
 from support.actions import Send
-from support.request_reading import take_body, take_head
-from support.scripted_server import ScriptedServer
+from support.request_reading import body_length, is_chunked, take_body, take_head
+from support.scripted_server import ClosedPort, ScriptedServer
 
 from adversarial.modes import cuts
+from adversarial.routes import ESTABLISHED, Route, server_context, start_tls, take_connect, take_socks
 
-PROBE_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Probe: 1\r\n\r\nprobe"
+PROBE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nX-Probe: 1\r\n\r\n%b"
 PROBE_PATH = "/probe"
 ENDS = {"close": actions.Close(), "reset": actions.Reset(), "half_close": actions.HalfClose()}
 KEPT_INPUT = 64 * 1024      # bytes of a connection's input that are judged
+ABSOLUTE_LOCATION = re.compile(r"(?im)^(location:[ \t]*)http(?=://127\.0\.0\.1:\{\{port)")
 
 
 @dataclasses.dataclass
 class SeenConnection:
     """What one connection received, for the judge."""
-    second: bool            # on the second origin
+    for_second: bytes       # the first bytes of what was for the second origin
     input: bytes            # the first bytes
     heads: list[bytes]      # of requests, without their blank lines
     n_received: int
@@ -41,24 +47,33 @@ class SeenConnection:
 
 
 class CaseServers:
-    """The one or two origins of a case; a context manager."""
+    """The one or two origins of a case, or the proxy that leads to them; a context manager."""
 
-    def __init__(self, case: dict, mode: str, cut: int | None = None):
-        self.case, self.mode, self.cut = case, mode, cut
-        self.accepted = []          # of both origins, in order
-        self.first = CaseServer(self, second=False)
-        self.second = CaseServer(self, second=True) if "server_b" in case else self.first
+    def __init__(self, case: dict, mode: str, cut: int | None = None, route: Route = Route(), pem: str | None = None):
+        self.case, self.mode, self.cut, self.route = case, mode, cut, route
+        self.context = server_context(pem) if route.is_tls else None
+        self.accepted = []          # in order
+        self.proxy = CaseServer(self) if route.proxy else None
+        make_origin = ClosedPort if route.proxy else lambda: CaseServer(self)
+        self.first = make_origin()
+        self.second = make_origin() if "server_b" in case else self.first
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.first.close()
-        self.second.close()
+        for server in filter(None, (self.proxy, self.first, self.second)):
+            server.close()
 
     def seen(self) -> list[SeenConnection]:
-        return [SeenConnection(peer.server.is_second, bytes(peer.received[:KEPT_INPUT]), [head[:-4] for head in peer.taken],
-                               peer.n_received, peer.n_sent) for peer in list(self.accepted)]
+        return [SeenConnection(bytes(peer.received[:KEPT_INPUT]) if peer.port == self.other_port else bytes(peer.for_second),
+                               bytes(peer.received[:KEPT_INPUT]), [head[:-4] for head in peer.taken], peer.n_received,
+                               peer.n_sent) for peer in list(self.accepted)]
+
+    @property
+    def other_port(self) -> int | None:
+        """The port of the second origin, where there is one."""
+        return self.second.port if self.second is not self.first else None
 
     # -- steps
 
@@ -97,11 +112,11 @@ class CaseServers:
             case {"drain_ms": ms}:
                 return actions.Drain(ms / 1000)
             case {"await": "head"}:
-                return actions.ReceiveHead()
+                return self.next_head
             case {"await": "body", **rest}:
-                return actions.ReceiveBody(rest.get("limit"))
+                return lambda peer: forget_body(peer, peer.taken[-1], rest.get("limit"))
             case {"close": "now"}:
-                return actions.CloseAtOnce()
+                return close_now
         [(how, _)] = step.items()
         return ENDS[how]
 
@@ -109,45 +124,113 @@ class CaseServers:
         return Send(data, *cuts(self.mode, self.case, data))
 
     def filled(self, text: str) -> bytes:
+        if self.route.is_tls:
+            text = ABSOLUTE_LOCATION.sub(r"\1https", text)
         text = text.replace("{{port}}", str(self.first.port)).replace("{{port_b}}", str(self.second.port))
         return text.encode("latin-1")
 
+    # -- requests
+
+    def next_head(self, peer) -> bytes:
+        """Takes the head of the next request; notes what of it was for the second origin."""
+        if peer.is_proxy_answer:
+            self.start_tls(peer)
+        head = take_head(peer)
+        if self.other_port is not None and port_in(head) == self.other_port:
+            peer.for_second += head
+        return head
+
+    def enter(self, peer) -> None:
+        """Comes to where the client's requests begin."""
+        def send(data):
+            self.sending(data)(peer)
+
+        peer.for_second, peer.is_proxy_answer = bytearray(), False
+        peer.port = peer.server.port
+        if self.route.is_tunnel:
+            peer.port = take_connect(peer)
+            if self.case["method"] == "CONNECT" and peer is self.accepted[0]:
+                peer.is_proxy_answer = True
+                self.play(peer, self.case["server"])
+                if not peer.is_proxy_answer:
+                    return
+                peer.is_proxy_answer = False
+            else:
+                send(ESTABLISHED)
+        elif self.route.proxy == "socks5":
+            peer.port = take_socks(peer, send)
+        if self.route.is_tls:
+            self.start_tls(peer)
+        peer.received.clear()
+        peer.taken.clear()
+        peer.n_received = len(peer.pending)
+
+    def start_tls(self, peer) -> None:
+        peer.is_proxy_answer = False
+        start_tls(peer, self.context)
+
 
 class CaseServer(ScriptedServer):
-    """One origin of a case."""
+    """One origin of a case, or the proxy."""
 
-    def __init__(self, group: CaseServers, second: bool):
-        self.group, self.is_second = group, second
+    def __init__(self, group: CaseServers):
+        self.group = group
         super().__init__()
 
     def script_for(self, connection):
+        connection.port, connection.for_second = None, b""
         self.group.accepted.append(connection)
         return [self.serve]
 
     def serve(self, peer) -> None:
-        case = self.group.case
-        at_connect = case["start"] == "connect" and peer is self.group.accepted[0]
+        group, case = self.group, self.group.case
+        group.enter(peer)
+        at_connect = case["start"] == "connect" and peer is group.accepted[0]
         if at_connect:
-            self.group.play(peer, case["server"])
+            group.play(peer, case["server"])
         while True:
-            head = take_head(peer)
+            head = group.next_head(peer)
             path = path_of(head)
-            if path == PROBE_PATH:
-                take_body(peer, head)
-                peer.send(PROBE_ANSWER)
+            if path.startswith(PROBE_PATH):
+                forget_body(peer, head)
+                peer.send(PROBE % (len(path) - 1, path[1:].encode()))
                 continue
             steps = case["routes"].get(path)
             if steps is None:
                 if at_connect:
                     continue                # these steps have been played already
-                steps = case["server_b"] if self.is_second else case["server"]
+                is_second = group.other_port is not None and group.other_port in (peer.port, port_in(head))
+                steps = case["server_b"] if is_second else case["server"]
             if case["start"] == "request":
-                take_body(peer, head)
-            self.group.play(peer, steps)
+                forget_body(peer, head)
+            group.play(peer, steps)
+
+
+def forget_body(peer, head: bytes, limit: int | None = None) -> None:
+    """Reads the body of a request. What is behind a request without one is the next request."""
+    if body_length(head) or is_chunked(head):
+        take_body(peer, head, limit)
+
+
+def close_now(peer) -> None:
+    """Closes without looking whether the client has sent something."""
+    if hasattr(peer.sock, "good_bye"):
+        peer.sock.good_bye()
+    peer.end("fin")
+
+
+def target_of(head: bytes) -> str:
+    words = head.partition(b"\r\n")[0].split(b" ")
+    return words[1].decode("latin-1") if len(words) > 1 else ""
 
 
 def path_of(head: bytes) -> str:
     """The path in a request head, also where the target is an absolute URI."""
-    words = head.partition(b"\r\n")[0].split(b" ")
-    target = words[1].decode("latin-1") if len(words) > 1 else ""
-    return "/" + target.partition("://")[2].partition("/")[2] if "://" in target else target
+    target = target_of(head)
+    return "/" + target.partition("://")[2].partition("/")[2] if "://" in target.partition("?")[0] else target
+
+
+def port_in(head: bytes) -> int | None:
+    """The port in a target that is an absolute URI with one."""
+    found = re.match(r"[a-z]+://[^/?#]*:(\d+)", target_of(head))
+    return int(found[1]) if found else None

@@ -1,4 +1,4 @@
-"""Plays one case from begin to end in this process, and tells what was seen, with time and memory."""
+"""Plays cases on a way from begin to end in this process, and tells what was seen, with time and memory."""
 import contextlib
 import dataclasses
 import importlib
@@ -9,6 +9,7 @@ import traceback
 from adversarial.contract import Call, Reply, Request
 from adversarial.corpus import DEFAULTS, cuts_of, has_probe, request_body
 from adversarial.peers import PROBE_PATH, CaseServers, SeenConnection
+from adversarial.ways import CONNECT, WAYS, Way, as_played
 
 HANG_MARGIN_S = 2.5         # behind its longest time, a case hangs
 LAST_WAIT_S = 2.0           # for a hanging client, once its servers are gone
@@ -29,30 +30,46 @@ class Observation:
     cut: int | None = None      # the byte at which the servers' sends were cut short
 
 
-def play(case: dict, mode: str, client: str = "adversarial.client:client") -> list[Observation]:
-    """Plays a case with the client named by "module:callable"; one observation for each place of a cut."""
-    module, _, name = client.partition(":")
-    make_session = getattr(importlib.import_module(module), name)
-    run(WARM_UP, "whole", None, make_session)           # first allocations and late imports are not the case's doing
-    return [run(case, mode, cut, make_session) for cut in cuts_of(case)]
+class Player:
+    """Plays cases on one way. The first play is a plain one: first allocations and late imports are no case's doing."""
 
+    def __init__(self, way_name: str, pem: str | None):
+        self.way: Way = WAYS[way_name]
+        self.pem = pem
+        module, _, name = self.way.asker.client.partition(":")
+        self.make_session = getattr(importlib.import_module(module), name)
+        self._played = {}           # cases as they are on this way, by their ids
+        self._run(as_played(self.way, WARM_UP), "whole", None)
 
-def run(case: dict, mode: str, cut: int | None, make_session) -> Observation:
-    request = first_request(case)                       # made before memory is measured: it may be large
-    visit = Visit(case, request, make_session)
-    with CaseServers(case, mode, cut) as servers:
-        forget_peak()
-        before = peaks_mb()
-        visit.call = Call(servers.first.host, servers.first.port, servers.second.port, case["idle_timeout"],
-                          case["deadline"], case["redirects"], case["decode"])
-        visit.start()
-        visit.join(case["max_seconds"] + HANG_MARGIN_S)
-        hang = visit.is_alive()
-    if hang:
-        visit.join(LAST_WAIT_S)
-    after = peaks_mb()
-    return Observation(list(visit.replies), servers.seen(), visit.seconds, after[0] - before[0], after[1] - before[1], hang,
-                       visit.raised, cut)
+    def play(self, case: dict, mode: str) -> tuple[dict, list[Observation]]:
+        """The case as it is on this way; one observation for each place of a cut."""
+        played = self._played.get(case["id"])
+        if played is None:
+            played = self._played[case["id"]] = as_played(self.way, case)
+        return played, [self._run(played, mode, cut) for cut in cuts_of(case)]
+
+    def _run(self, case: dict, mode: str, cut: int | None) -> Observation:
+        request = first_request(case)                       # made before memory is measured: it may be large
+        visit = Visit(case, request, self.make_session)
+        with CaseServers(case, mode, cut, self.way.route, self.pem) as servers:
+            forget_peak()
+            before = peaks_mb()
+            visit.call = self._call(case, servers)
+            visit.start()
+            visit.join(case["max_seconds"] + HANG_MARGIN_S)
+            hang = visit.is_alive()
+        if hang:
+            visit.join(LAST_WAIT_S)
+        after = peaks_mb()
+        return Observation(list(visit.replies), servers.seen(), visit.seconds, after[0] - before[0], after[1] - before[1],
+                           hang, visit.raised, cut)
+
+    def _call(self, case: dict, servers: CaseServers) -> Call:
+        route = self.way.route
+        proxy = f"{route.proxy}://{servers.proxy.host}:{servers.proxy.port}" if route.proxy else None
+        return Call(servers.first.host, servers.first.port, servers.second.port, case["idle_timeout"], case["deadline"],
+                    case["redirects"], case["decode"], route.scheme, proxy, self.pem if route.is_tls else None,
+                    case.get("n_behind", 0))
 
 
 class Visit(threading.Thread):
@@ -71,7 +88,7 @@ class Visit(threading.Thread):
                 reply = session.fetch(self.request)
                 self.seconds = time.monotonic() - began
                 self.replies.append(reply)
-                if has_probe(self.case) and not reply.unsupported:
+                if has_probe(self.case):
                     time.sleep(self.case["probe_delay_ms"] / 1000)      # what the servers send meanwhile has arrived
                     self.replies.append(session.fetch(probe_request(self.case)))
         except Exception:
@@ -80,7 +97,8 @@ class Visit(threading.Thread):
 
 def first_request(case: dict) -> Request:
     wanted = case["request"]
-    return Request(case["method"], wanted.get("target", "/case"), [tuple(pair) for pair in wanted.get("headers", [])],
+    method = "GET" if case["method"] == CONNECT else case["method"]         # the way's own tunnel is what is asked for
+    return Request(method, wanted.get("target", "/case"), [tuple(pair) for pair in wanted.get("headers", [])],
                    request_body(case), wanted.get("user"), wanted.get("expect100", False),
                    wanted["held"].encode() if "held" in wanted else None)
 

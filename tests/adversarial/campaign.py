@@ -1,0 +1,156 @@
+"""Plays every adversarial case on every way, whole, byte by byte and cut at seeded random places, several times over.
+
+    python -m adversarial.campaign                                          # in tests/; everything, three times
+    python -m adversarial.campaign --ways qhttp-direct                      # one way; patterns and several are allowed
+    python -m adversarial.campaign --ways 'files-*' --modes whole,byte --runs 1
+    python -m adversarial.campaign --only 'ch_*' te_nul chunked             # cases by id or category
+    python -m adversarial.campaign --cases other.json                       # cases of the same form from elsewhere
+
+Each play is judged, and has to come to the same in each run. A play that is wrong in a way that a busy machine explains (too
+slow, too large, an error where there should be none) is played once more, alone, and that verdict counts. Prints a table;
+exit status 0: all agree; 1: not so.
+"""
+import argparse
+import collections
+import fnmatch
+import itertools
+import os
+import pathlib
+import sys
+import time
+
+from adversarial.corpus import DATA, cases
+from adversarial.modes import mode_names
+from adversarial.playing import N_WAITING, Playing
+from adversarial.ways import WAYS, ways_like, why_not
+
+N_SHOWN = 40            # wrong plays that are told
+TOLD_EVERY_S = 15.0     # how far it has come, on stderr
+
+
+class Tally:
+    """What has come of all plays so far."""
+
+    def __init__(self):
+        self.n_plays, self.n_wrong, self.n_hangs, self.n_again = (collections.Counter() for _ in range(4))
+        self.first: dict[tuple, tuple] = {}         # what came of a play in the run that ended first
+        self.wrong: list[str] = []
+        self.unpreferred: dict[tuple[str, str], set] = collections.defaultdict(set)     # (case, what was done) -> ways
+
+    def add(self, key: tuple, outcome) -> None:
+        way, name, mode, run = key
+        self.n_plays[way] += 1
+        texts = [outcome.crash] if outcome.crash else list(outcome.value.faults)
+        self.n_hangs[way] += bool(outcome.crash and outcome.crash.startswith("hang")) or (
+            not outcome.crash and outcome.value.is_hang)
+        if not texts:
+            if outcome.value.unpreferred:
+                self.unpreferred[name, outcome.value.unpreferred].add(way)
+            if self.first.setdefault(key[:3], outcome.value.outcomes) != outcome.value.outcomes:
+                texts = [f"not the same in each run: {difference(self.first[key[:3]], outcome.value.outcomes)}"]
+        if texts:
+            self.n_wrong[way] += 1
+            self.wrong.append(f"{way} {name} {mode} run {run}: " + "; ".join(texts[:3]))
+
+    def table(self, ways: list, n_cases: dict[str, int], n_modes: int, n_runs: int):
+        yield f"{'way':<24} {'cases':>5} {'modes':>5} {'runs':>4} {'plays':>8} {'agree':>8} {'faults':>6} {'hangs':>5} {'again':>5}"
+        for way in ways:
+            n, n_wrong = self.n_plays[way.name], self.n_wrong[way.name]
+            yield (f"{way.name:<24} {n_cases[way.name]:>5} {n_modes:>5} {n_runs:>4} {n:>8,} {n - n_wrong:>8,} {n_wrong:>6} "
+                   f"{self.n_hangs[way.name]:>5} {self.n_again[way.name]:>5}")
+        n, n_wrong = sum(self.n_plays.values()), sum(self.n_wrong.values())
+        bound = f" (95 % bound {3 / n:.1e})" if n and not n_wrong else ""
+        yield f"{n_wrong} of {n:,} plays wrong{bound}; {sum(self.n_again.values())} were played again, alone"
+
+
+def difference(one: tuple, other: tuple) -> str:
+    return "; ".join(f"{a} and {b}" for a, b in itertools.zip_longest(one, other) if a != b)
+
+
+def play(given, chosen: dict, ways: list, modes: list[str], tally: Tally) -> None:
+    keys = [(way.name, name, mode, run) for run in range(1, given.runs + 1) for way in ways for name, case in chosen.items()
+            if not why_not(way, case) for mode in modes]
+    told, n_done, repeated = time.monotonic(), 0, []
+    with Playing(chosen, n_computing=given.jobs, n_waiting=given.waiting) as playing:
+        for key, outcome in playing.play(keys):
+            if outcome.crash or (outcome.value.faults and outcome.value.may_be_load):
+                repeated.append(key)
+            else:
+                tally.add(key, outcome)
+            n_done += 1
+            if time.monotonic() - told > TOLD_EVERY_S:
+                told = time.monotonic()
+                print(f"{n_done:,} of {len(keys):,} plays, {len(tally.wrong)} wrong, {len(repeated)} to be played again",
+                      file=sys.stderr, flush=True)
+        for key in repeated[:given.most_again]:
+            tally.n_again[key[0]] += 1
+            tally.add(key, playing.again(key))
+        for key in repeated[given.most_again:]:
+            tally.n_plays[key[0]] += 1
+            tally.n_wrong[key[0]] += 1
+            tally.wrong.append(f"{' '.join(map(str, key))}: not played again: there were too many of its kind")
+
+
+def select(patterns: list[str], known: dict) -> dict:
+    """The cases whose id or category one of the patterns fits."""
+    return {name: case for name, case in known.items()
+            if any(fnmatch.fnmatch(name, pattern) or fnmatch.fnmatch(case["category"], pattern) for pattern in patterns)}
+
+
+def tell_left_out(chosen: dict, ways: list) -> None:
+    reasons = collections.defaultdict(lambda: collections.defaultdict(list))
+    for way in ways:
+        for name, case in chosen.items():
+            if reason := why_not(way, case):
+                reasons[reason][tuple(sorted(name for name, case in chosen.items() if why_not(way, case) == reason))].append(way.name)
+    for reason, by_names in reasons.items():
+        for names, of_ways in by_names.items():
+            listed = list(dict.fromkeys(of_ways))
+            print(f"not played: {reason}\n  on {', '.join(listed)}\n  {len(names)}: {' '.join(names)}")
+
+
+def tell_unpreferred(tally: Tally) -> None:
+    for (name, what), ways in sorted(tally.unpreferred.items()):
+        print(f"not as preferred: {name} {what}, on {len(ways)} ways")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m adversarial.campaign", description=__doc__.partition("\n")[0],
+                                     epilog=f"Ways: {', '.join(WAYS)}")
+    parser.add_argument("--ways", nargs="+", default=["*"], metavar="PATTERN", help="of the ways' names; all")
+    parser.add_argument("--modes", type=lambda text: text.split(","), metavar="LIST",
+                        help="whole, byte, split-1 ... with commas between; in place of --splits")
+    parser.add_argument("--splits", type=int, default=20, metavar="N", help="random cuts besides whole and byte")
+    parser.add_argument("--seed", type=int, default=0, help="of the first of them")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--only", nargs="+", default=["*"], metavar="PATTERN", help="ids or categories of cases")
+    parser.add_argument("--cases", type=pathlib.Path, default=DATA, help="a file of cases")
+    parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 1), help="children that compute, at a time")
+    parser.add_argument("--waiting", type=int, default=N_WAITING, help="children that mostly wait, at a time")
+    parser.add_argument("--most-again", type=int, default=500, help="plays that are repeated alone, at most")
+    parser.add_argument("--left-out", action="store_true", help="list what is not played, and why")
+    given = parser.parse_args()
+    try:
+        ways = ways_like(given.ways)
+    except ValueError as why:
+        parser.error(str(why))
+    chosen, modes = select(given.only, cases(given.cases)), given.modes or mode_names(given.splits, given.seed)
+    if not chosen:
+        parser.error("no case fits")
+    if given.left_out:
+        tell_left_out(chosen, ways)
+        return 0
+    began, tally = time.monotonic(), Tally()
+    play(given, chosen, ways, modes, tally)
+    print(*tally.wrong[:N_SHOWN], sep="\n", end="\n" if tally.wrong else "")
+    if len(tally.wrong) > N_SHOWN:
+        print(f"... and {len(tally.wrong) - N_SHOWN} more")
+    tell_unpreferred(tally)
+    n_cases = {way.name: sum(not why_not(way, case) for case in chosen.values()) for way in ways}
+    print(*tally.table(ways, n_cases, len(modes), given.runs), sep="\n")
+    print(f"{time.monotonic() - began:.0f} s")
+    return 1 if tally.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
