@@ -354,6 +354,7 @@ cdef class Lanes(Scarcity):
         cdef Transfer first = followers[0], follower
         if first.exchange is not None and first.exchange.connection is not None and not self.is_stopping:
             first.followers, first.state = followers[1:], RUNNING
+            first.since_ns, first.mark_ns, first.mark_n = self.loop.now(), self.loop.now(), 0
             host.n_running += 1
             self.busy.add(first)
             self.loop.call_soon(first.take_turn)

@@ -92,13 +92,12 @@ cdef class Transfer(Answered):
 
     def take_turn(self):
         """Its request has been sent behind another one's, which is answered: it has the lane."""
-        cdef Exchange exchange
-        self.since_ns = self.mark_ns = self.runner.loop.now()
-        self.mark_n = 0
+        cdef Exchange exchange = self.exchange      # a reference of our own: it may be its end
+        if self.state != RUNNING or exchange is None or not exchange.sent_ahead:
+            return                      # it has ended meanwhile, or was sent once more
         if self.is_cancelled:
             self.cancel()
-        elif self.state == RUNNING and self.tell_started() and self.exchange is not None:
-            exchange = self.exchange    # a reference of our own: it may be its end
+        elif self.tell_started() and self.exchange is exchange:
             exchange.begin()
 
     cdef object send(self):

@@ -269,3 +269,13 @@ def test_pipelining_gives_all_descriptors_back(tmp_path):
         fetch(origin, tmp_path / "again", 40, retries=1)
         origin.wait_for(lambda: all(connection.how_ended for connection in origin.connections))
         assert n_descriptors() == before
+
+
+def test_pipelining_who_has_just_got_the_lane_is_not_too_slow(tmp_path):
+    """The limits are looked at between the end of one answer and the turn of the next."""
+    with Origin(pages(9)) as origin, running(
+            [origin.url(f"/{number}") for number in range(9)], into="bytes", pipelining=8, per_host=1, retries=0,
+    ) as (downloader, seen):
+        downloader.finished.connect(lambda transfer: downloader.look())
+        downloader.run()
+    assert {transfer.url.rpartition("/")[2]: transfer.content for transfer in seen.finished} == expected(9)
