@@ -16,6 +16,9 @@ from qhttp._core cimport (
     qh_conn_start_body, qh_conn_stop_sending, qh_event, qh_event_kind, qh_fields_index, qh_framing, qh_status,
 )
 
+cdef enum:
+    ROOM_MIN = 16 << 10
+
 
 cdef class Watcher:
     cdef object on_connected(self, Connection connection, int error):
@@ -356,8 +359,9 @@ cdef class Connection(Endpoint):
         return status
 
     cdef bint more_room(self, uint64_t claim) except -1:
-        """The sink was full: goes on receiving if it has room now."""
-        if self.sink.c.len == self.sink.c.cap and not self.sink.make_room(0, claim):
+        """The sink was full: goes on receiving if it has room now. What a reader has freed may be next to nothing: a small block
+        of the body before."""
+        if self.sink.c.cap - self.sink.c.len < ROOM_MIN and not self.sink.make_room(0, claim):
             return False
         if qh_conn_resume_body(&self.loop.c, self.c) < 0:
             raise os_error(errno)

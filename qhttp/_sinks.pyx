@@ -52,22 +52,24 @@ cdef class Memory(Sink):
         return self.limit > 0 and self.available() >= self.limit
 
     cdef bint make_room(self, size_t n, uint64_t claim) except -1:
-        cdef size_t unread = self.available(), cap
-        if n == 0 and self.is_congested():
-            return False
+        cdef size_t unread = self.available(), cap, least = n
+        if n == 0:
+            if self.is_congested():
+                return False
+            least = max(min(<size_t>SMALL, self.limit or <size_t>SMALL, claim or <uint64_t>SMALL), <size_t>1)
         if self.start > 0:              # what was read makes room
             memmove(self.c.memory, self.c.memory + self.start, unread)
             self.c.len, self.start = unread, 0
             self.set_limit(self.limit)
-        if self.c.cap - self.c.len >= max(n, <size_t>1):
+        if self.c.cap - self.c.len >= least:
             return True
         if self.is_read and unread == 0:
-            cap = PIECE_CAP
+            cap = min(<uint64_t>PIECE_CAP, claim or <uint64_t>PIECE_CAP)
         elif self.c.cap == 0 and claim == 0:
             cap = FIRST_CAP
         else:
             cap = qh_memory_next_cap(self.c.len, self.c.cap, claim)
-        cap = max(cap, self.c.len + max(n, <size_t>1))
+        cap = max(cap, self.c.len + least)
         if cap >= HUGE_FROM:            # a mapping of whole huge pages is put where they begin; what is not touched costs nothing
             cap = (cap + HUGE_PAGE + OVERHEAD - 1) // HUGE_PAGE * HUGE_PAGE - OVERHEAD
         if self.limit > 0:              # room for more than the limit would be filled beyond it

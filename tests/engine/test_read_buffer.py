@@ -1,4 +1,5 @@
 """setReadBufferSize: what is unread stays bounded, the connection waits, and every byte comes in the end."""
+import threading
 import time
 
 import pytest
@@ -6,10 +7,12 @@ from engine.recording import noise
 from support import faults
 from support.actions import Close, Pause, ReceiveRequest, Reset, Send
 from support.loops import turn_for, turn_until
+from support.pipelined import Gate
 
 import qhttp
 
 SIZE = 3 << 20                  # more than the sockets take while the reader waits
+RECEIVED_MIN = 16 << 10          # in one piece, of a body that is there; but for the last one
 SLACK = 64 << 10                # one receive with the head may bring so much at once
 
 
@@ -252,3 +255,24 @@ def test_read_of_nothing_or_of_a_bad_number(scripted_server, client):
     with pytest.raises(TypeError, match="maxlen"):
         recorded.http.read("1")
     assert recorded.http.read(2**70) == faults.BODY
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked", "close"])
+def test_read_body_behind_a_small_one_comes_in_large_pieces(scripted_server, client, framing):
+    """The block of the small body is no measure of what is received for the next one."""
+    body, head_has_come = noise(SIZE), threading.Event()
+    receive, send, *rest = answers(body)[framing]
+    n = send.data.index(b"\r\n\r\n") + 4
+    server = scripted_server([receive, Send(faults.whole(b"small")), receive, Send(send.data[:n]), Gate(head_has_come),
+                              Send(send.data[n:]), *rest])
+    recorded, got = client(server), bytearray()
+    recorded.http.readyRead.connect(lambda: got.extend(recorded.http.readAll()))
+    recorded.http.get("/small")
+    turn_until(lambda: recorded.done)
+    recorded.http.responseHeaderReceived.connect(head_has_come.set)
+    n_told = []
+    recorded.http.dataReadProgress.connect(n_told.append)
+    recorded.http.get("/large")
+    turn_until(lambda: len(recorded.done) == 2)
+    assert got == b"small" + body
+    assert len(n_told) < 2 * SIZE / RECEIVED_MIN
