@@ -80,14 +80,15 @@ class FileSession(BulkSession):
         super().__init__(call)
         self.settings |= settings
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="qhttp-adversarial-"))
-        self.n_rows, self.ended = 0, {}
+        self.n_rows, self.n_held, self.ended = 0, 0, {}
 
     def close(self):
         super().close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _open(self):
-        downloader = qhttp.Downloader(dir=self.folder, user=self.user, session=self.folder / "session", **self.settings)
+        session = self.folder / "session" if self.n_held else None
+        downloader = qhttp.Downloader(dir=self.folder, user=self.user, session=session, **self.settings)
         downloader.finished.connect(self._take)
         downloader.failed.connect(self._take)
         return downloader
@@ -130,7 +131,7 @@ class FileSession(BulkSession):
     def _hold(self, row, held):
         """A part that is there from a former run. It has these bytes and no more: what is a bound of size, or repeated for
         comparison, is set to nothing."""
-        resume.CONTINUE_FROM, resume.OVERLAP = 1, 0
+        resume.CONTINUE_FROM, resume.OVERLAP, self.n_held = 1, 0, self.n_held + 1
         path = str(self.folder / row["out"])
         part = pathlib.Path(path + ".part")
         part.write_bytes(held)

@@ -7,8 +7,8 @@
     python -m adversarial.campaign --cases other.json                       # cases of the same form from elsewhere
 
 Each play is judged, and has to come to the same in each run. A play that is wrong in a way that a busy machine explains (too
-slow, too large, an error where there should be none) is played once more, alone, and that verdict counts. Prints a table;
-exit status 0: all agree; 1: not so.
+slow, too large, an error where there should be none) is played once more, alone, and that verdict counts; plays that do not
+come to the same are all played once more, alone, and have to then. Prints a table; exit status 0: all agree; 1: not so.
 """
 import argparse
 import collections
@@ -34,6 +34,7 @@ class Tally:
     def __init__(self):
         self.n_plays, self.n_wrong, self.n_hangs, self.n_again = (collections.Counter() for _ in range(4))
         self.first: dict[tuple, tuple] = {}         # what came of a play in the run that ended first
+        self.differing: dict[tuple, str] = {}       # plays that did not come to the same in each run, and how
         self.wrong: list[str] = []
         self.unpreferred: dict[tuple[str, str], set] = collections.defaultdict(set)     # (case, what was done) -> ways
 
@@ -47,10 +48,13 @@ class Tally:
             if outcome.value.unpreferred:
                 self.unpreferred[name, outcome.value.unpreferred].add(way)
             if self.first.setdefault(key[:3], outcome.value.outcomes) != outcome.value.outcomes:
-                texts = [f"not the same in each run: {difference(self.first[key[:3]], outcome.value.outcomes)}"]
+                self.differing[key[:3]] = difference(self.first[key[:3]], outcome.value.outcomes)
         if texts:
-            self.n_wrong[way] += 1
-            self.wrong.append(f"{way} {name} {mode} run {run}: " + "; ".join(texts[:3]))
+            self.note_wrong(key, "; ".join(texts[:3]))
+
+    def note_wrong(self, key: tuple, text: str) -> None:
+        self.n_wrong[key[0]] += 1
+        self.wrong.append(f"{' '.join(map(str, key))}: {text}")
 
     def table(self, ways: list, n_cases: dict[str, int], n_modes: int, n_runs: int):
         yield f"{'way':<24} {'cases':>5} {'modes':>5} {'runs':>4} {'plays':>8} {'agree':>8} {'faults':>6} {'hangs':>5} {'again':>5}"
@@ -87,8 +91,13 @@ def play(given, chosen: dict, ways: list, modes: list[str], tally: Tally) -> Non
             tally.add(key, playing.again(key))
         for key in repeated[given.most_again:]:
             tally.n_plays[key[0]] += 1
-            tally.n_wrong[key[0]] += 1
-            tally.wrong.append(f"{' '.join(map(str, key))}: not played again: there were too many of its kind")
+            tally.note_wrong(key, "not played again: there were too many that had to be")
+        for key, text in tally.differing.items():
+            alone = [playing.again(key) for _ in range(given.runs)]
+            tally.n_again[key[0]] += given.runs
+            if any(outcome.crash or outcome.value.faults for outcome in alone) or (
+                    len({outcome.value.outcomes for outcome in alone}) > 1):
+                tally.note_wrong(key, f"not the same in each run: {text}")
 
 
 def select(patterns: list[str], known: dict) -> dict:
@@ -125,7 +134,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", nargs="+", default=["*"], metavar="PATTERN", help="ids or categories of cases")
     parser.add_argument("--cases", type=pathlib.Path, default=DATA, help="a file of cases")
-    parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 1), help="children that compute, at a time")
+    parser.add_argument("--jobs", type=int, default=4 * (os.cpu_count() or 1), help="children that compute, at a time")
     parser.add_argument("--waiting", type=int, default=N_WAITING, help="children that mostly wait, at a time")
     parser.add_argument("--most-again", type=int, default=500, help="plays that are repeated alone, at most")
     parser.add_argument("--left-out", action="store_true", help="list what is not played, and why")

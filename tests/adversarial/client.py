@@ -1,4 +1,5 @@
 """The client adapters on qhttp.QHttp: one object for each session, so that a second request may use its connection again."""
+import functools
 import io
 import ssl
 import sys
@@ -15,6 +16,7 @@ DEPTH = 8               # of a line
 FIRST, BEFORE, BEHIND = "/probe-0", "/probe-1", "/probe-behind-"
 
 
+@functools.cache
 def trusting(path: str) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=path)
 

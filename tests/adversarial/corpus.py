@@ -21,12 +21,14 @@ import pathlib
 
 from support.case_files import load_cases
 
+from adversarial.modes import seed_of
+
 DATA = pathlib.Path(__file__).parent / "data" / "corpus.json"
 DEFAULTS = {"method": "GET", "request": {}, "start": "request", "splits": "all-at-once", "connection_reusable": "any",
             "wire": {}, "idle_timeout": 1.0, "deadline": 1.5, "max_seconds": 2, "max_memory_mb": 48,
             "probe_delay_ms": 10, "redirects": 0, "decode": False, "routes": {}, "headers": {}}
 HEAVY_BYTES = 1 << 20       # a case that moves more is played alone, so that its time and memory are its own
-
+N_PARTS = 8                 # of the places at which a case is cut short
 WAITING_STEPS = {"hold_ms", "sleep_ms", "drain_ms", "drip"}
 
 
@@ -57,7 +59,8 @@ def is_heavy(case) -> bool:
 
 def waits(case) -> bool:
     """Whether a case takes longer than it computes: its server pauses, or its client has to run into a limit of time."""
-    return any(WAITING_STEPS & step.keys() for step in case["server"]) or "deadline" in case or "idle_timeout" in case
+    return (any(WAITING_STEPS & step.keys() for step in case["server"])
+            or any(case[limit] != DEFAULTS[limit] for limit in ("deadline", "idle_timeout")))
 
 
 def request_body(case) -> bytes | None:
@@ -67,9 +70,11 @@ def request_body(case) -> bytes | None:
     return None if body is None else body.encode("latin-1")
 
 
-def cuts_of(case) -> list:
-    """The places at which the server's bytes are cut short, one after the other; [None] for a case that is not."""
+def cuts_of(case, mode: str) -> list:
+    """The places at which the server's bytes are cut short, one after the other; [None] for a case that is not. Where they are
+    cut at random as well, those of one seed are a part of the places, and those of a few seeds all."""
     if "truncate_each" not in case:
         return [None]
     size = sum(len(step["send"].encode("latin-1")) for step in case["server"])
-    return list(range(case.get("cut_from", 0), case.get("cut_to", size)))
+    places = list(range(case.get("cut_from", 0), case.get("cut_to", size)))
+    return places[seed_of(mode) % N_PARTS::N_PARTS] if seed_of(mode) is not None else places

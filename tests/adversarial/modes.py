@@ -10,6 +10,11 @@ def mode_names(n_random_splits: int, first_seed: int = 0) -> list[str]:
     return ["whole", "byte", *(f"split-{first_seed + number}" for number in range(n_random_splits))]
 
 
+def seed_of(mode: str) -> int | None:
+    """The seed of a mode that cuts at random places; None of another."""
+    return int(mode.removeprefix("split-")) if mode.startswith("split-") else None
+
+
 def cuts(mode: str, case: dict, data: bytes) -> tuple[tuple[int, ...], float]:
     """Where to cut one send, and the pause between the pieces."""
     if mode == "byte" or (mode == "whole" and case["splits"] == "byte-by-byte"):

@@ -15,7 +15,12 @@ that, and go on in TLS from the first `await`.
 """
 import base64
 import dataclasses
+import fcntl
+import itertools
 import re
+import sys
+import termios
+import time
 
 from support import actions
 from support.actions import Send
@@ -27,7 +32,8 @@ from adversarial.routes import ESTABLISHED, Route, server_context, start_tls, ta
 
 PROBE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nX-Probe: 1\r\n\r\n%b"
 PROBE_PATH = "/probe"
-ENDS = {"close": actions.Close(), "reset": actions.Reset(), "half_close": actions.HalfClose()}
+SENDING = {"send", "b64", "repeat", "numbered"}
+ARRIVAL_S, LOOK_S = 0.5, 0.001  # the longest wait for what was sent to arrive; between two looks
 KEPT_INPUT = 64 * 1024      # bytes of a connection's input that are judged
 ABSOLUTE_LOCATION = re.compile(r"(?im)^(location:[ \t]*)http(?=://127\.0\.0\.1:\{\{port)")
 
@@ -78,8 +84,15 @@ class CaseServers:
     # -- steps
 
     def play(self, peer, steps: list) -> None:
-        for action in self.cut_short([self.action_for(step) for step in steps]):
+        peer.is_quiet = False
+        row = [self.action_for(step) for step in steps]
+        row.insert(n_until_quiet(steps), now_quiet)
+        for action in self.cut_short(row):
             action(peer)
+
+    def is_quiet(self) -> bool:
+        """Whether the servers have sent all that they send before somebody asks again."""
+        return all(peer.is_quiet or peer.how_ended for peer in list(self.accepted))
 
     def cut_short(self, row: list):
         """The actions up to the byte at which this run is cut, and the end that the case names."""
@@ -178,7 +191,7 @@ class CaseServer(ScriptedServer):
         super().__init__()
 
     def script_for(self, connection):
-        connection.port, connection.for_second = None, b""
+        connection.port, connection.for_second, connection.is_quiet = None, b"", True
         self.group.accepted.append(connection)
         return [self.serve]
 
@@ -206,6 +219,16 @@ class CaseServer(ScriptedServer):
             group.play(peer, steps)
 
 
+def n_until_quiet(steps: list) -> int:
+    """How many steps it takes until nothing more is sent before somebody asks again."""
+    unasked = list(itertools.takewhile(lambda step: "await" not in step, steps))
+    return max((n for n, step in enumerate(unasked, 1) if SENDING & step.keys()), default=0)
+
+
+def now_quiet(peer) -> None:
+    peer.is_quiet = True
+
+
 def forget_body(peer, head: bytes, limit: int | None = None) -> None:
     """Reads the body of a request. What is behind a request without one is the next request."""
     if body_length(head) or is_chunked(head):
@@ -217,6 +240,17 @@ def close_now(peer) -> None:
     if hasattr(peer.sock, "good_bye"):
         peer.sock.good_bye()
     peer.end("fin")
+
+
+def reset(peer) -> None:
+    """Sends RST behind what was sent: one that overtakes it would make what the client has received a matter of chance."""
+    handle, end = peer._handles[0], time.monotonic() + ARRIVAL_S
+    while int.from_bytes(fcntl.ioctl(handle, termios.TIOCOUTQ, bytes(4)), sys.byteorder) and time.monotonic() < end:
+        peer.pause(LOOK_S)
+    peer.end("reset")
+
+
+ENDS = {"close": actions.Close(), "reset": reset, "half_close": actions.HalfClose()}
 
 
 def target_of(head: bytes) -> str:

@@ -12,6 +12,7 @@ from adversarial.peers import PROBE_PATH, CaseServers, SeenConnection
 from adversarial.ways import CONNECT, WAYS, Way, as_played
 
 HANG_MARGIN_S = 2.5         # behind its longest time, a case hangs
+QUIET_S, LOOK_S = 1.0, 0.002  # the longest wait for what servers still send; between two looks
 LAST_WAIT_S = 2.0           # for a hanging client, once its servers are gone
 WARM_UP = DEFAULTS | {"id": "warm-up", "server": [{"send": "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"}]}
 FORGET_PEAK = "5"           # see proc(5), clear_refs
@@ -46,7 +47,7 @@ class Player:
         played = self._played.get(case["id"])
         if played is None:
             played = self._played[case["id"]] = as_played(self.way, case)
-        return played, [self._run(played, mode, cut) for cut in cuts_of(case)]
+        return played, [self._run(played, mode, cut) for cut in cuts_of(case, mode)]
 
     def _run(self, case: dict, mode: str, cut: int | None) -> Observation:
         request = first_request(case)                       # made before memory is measured: it may be large
@@ -54,7 +55,7 @@ class Player:
         with CaseServers(case, mode, cut, self.way.route, self.pem) as servers:
             forget_peak()
             before = peaks_mb()
-            visit.call = self._call(case, servers)
+            visit.call, visit.servers = self._call(case, servers), servers
             visit.start()
             visit.join(case["max_seconds"] + HANG_MARGIN_S)
             hang = visit.is_alive()
@@ -78,7 +79,7 @@ class Visit(threading.Thread):
     def __init__(self, case: dict, request: Request, make_session):
         super().__init__(daemon=True)
         self.case, self.request, self.make_session = case, request, make_session
-        self.call = None
+        self.call = self.servers = None
         self.replies, self.seconds, self.raised = [], 0.0, None
 
     def run(self):
@@ -89,10 +90,18 @@ class Visit(threading.Thread):
                 self.seconds = time.monotonic() - began
                 self.replies.append(reply)
                 if has_probe(self.case):
-                    time.sleep(self.case["probe_delay_ms"] / 1000)      # what the servers send meanwhile has arrived
+                    time.sleep(self.case["probe_delay_ms"] / 1000)
+                    self._wait_until_quiet()
                     self.replies.append(session.fetch(probe_request(self.case)))
         except Exception:
             self.raised = traceback.format_exc(limit=-3)
+
+
+    def _wait_until_quiet(self):
+        """What the servers send meanwhile has arrived: behind the next request, it would be the answer to that one."""
+        end = time.monotonic() + QUIET_S
+        while not self.servers.is_quiet() and time.monotonic() < end:
+            time.sleep(LOOK_S)
 
 
 def first_request(case: dict) -> Request:

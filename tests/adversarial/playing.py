@@ -1,4 +1,5 @@
-"""Plays many cases on many ways, in children: those that compute a few at a time, those that wait many, those that move much alone.
+"""Plays many cases on many ways, in children: some at a time of those that compute, many of those that wait, a few of those that
+move much.
 
 A child plays a row of cases on one way, one after the other. Where it dies or hangs, its cases are played once more in a child
 each, so that the outcome is that of one case.
@@ -19,7 +20,7 @@ from adversarial.ways import WAYS
 
 Key = tuple[str, str, str]      # way, case, mode
 LIMIT_S = 60                    # for one play
-N_COMPUTING, N_WAITING = 4, 32  # children at a time
+N_COMPUTING, N_WAITING, N_HEAVY = 8, 32, 2      # children at a time
 ROW = 40                        # plays of one child
 
 
@@ -41,13 +42,12 @@ class Playing:
     def play(self, keys: Iterable[tuple]) -> Iterator[tuple[tuple, Outcome]]:
         """Yields (key, Outcome of a Verdict) as they end. A key is (way, case, mode), and may have more behind that."""
         keys = list(keys)
-        heavy = [key for key in keys if is_heavy(self.cases[key[1]])]
-        waiting = [key for key in keys if not is_heavy(self.cases[key[1]]) and waits(self.cases[key[1]])]
-        others = set(heavy) | set(waiting)
-        computing = [key for key in keys if key not in others]
-        yield from beside_each_other(self._lane(computing, self.n_computing, self.row),
-                                     self._lane(waiting, self.n_waiting, max(1, self.row // 4)))
-        yield from self._lane(heavy, 1, self.row)
+        lanes = {"waiting": [], "heavy": [], "computing": []}
+        for key in keys:
+            lanes[lane_of(self.cases[key[1]])].append(key)
+        yield from beside_each_other(self._lane(lanes["computing"], self.n_computing, self.row),
+                                     self._lane(lanes["waiting"], self.n_waiting, max(1, self.row // 4)),
+                                     self._lane(lanes["heavy"], N_HEAVY, self.row))
 
     def again(self, key: tuple) -> Outcome:
         """Plays one case once more, with nothing else running."""
@@ -74,6 +74,10 @@ class Playing:
         if self._pem is None:
             self._pem = make_certificate(self._folder.name)
         return self._pem
+
+
+def lane_of(case: dict) -> str:
+    return "waiting" if waits(case) else "heavy" if is_heavy(case) else "computing"
 
 
 def batched(items: Iterable, n: int) -> Iterator[list]:

@@ -6,6 +6,7 @@ reset; so cuts and ends arrive as the case has them, and a client cannot tell th
 of its own, and a FIN has a close_notify before it: an end without one is a cut, as a reset is.
 """
 import contextlib
+import functools
 import ipaddress
 import ssl
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ ROUTES = {
 }
 
 
+@functools.cache
 def server_context(pem: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)

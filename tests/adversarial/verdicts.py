@@ -49,7 +49,9 @@ def outcome(reply) -> tuple:
 
 def unpreferred(case: dict, seen) -> str | None:
     prefers_error = PREFERRED.get(case.get("prefer"))
-    if prefers_error is None or not seen.replies or (seen.replies[0].error is not None) is prefers_error:
+    if prefers_error is None or not seen.replies:
         return None
     reply = seen.replies[0]
+    if (reply.error is not None or not reply.is_kept) is prefers_error:
+        return None
     return f"refused: {reply.error}" if reply.error is not None else f"accepted: {reply.status}"

@@ -65,8 +65,8 @@ def why_not(way: Way, case: dict) -> str | None:
             return WITHOUT[feature]
     if asker.is_to_files and case["method"] not in ("GET", CONNECT):
         return "a Downloader writes files for GET alone"
-    if asker.is_pipelined and case["start"] == "connect":
-        return "what comes with the connection comes before there is a line: nothing is sent ahead on a new one"
+    if asker.is_pipelined and (case["start"] == "connect" or case["method"] == CONNECT):
+        return "it comes with the connection, and so before there is a line: nothing is sent ahead on a new one"
     if "redirect" in asker.features and not case["redirects"] and has_redirect(case):
         return "the answer is a redirect that is not to be followed, and this one follows or refuses"
     return None
