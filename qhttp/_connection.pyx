@@ -350,6 +350,8 @@ cdef class Connection(Endpoint):
                     status = qh_body_feed(&self.c.body, data, rest, &used)
             else:
                 status = qh_body_feed(&self.c.body, data, rest, &used)
+        elif 0 < sink.c.cap - sink.c.len < ROOM_MIN:
+            sink.make_room(0, length)
         self.n_surplus = rest - used
         if status == QH_AGAIN:
             if qh_conn_start_body(&self.loop.c, self.c) < 0:
@@ -359,8 +361,7 @@ cdef class Connection(Endpoint):
         return status
 
     cdef bint more_room(self, uint64_t claim) except -1:
-        """The sink was full: goes on receiving if it has room now. What a reader has freed may be next to nothing: a small block
-        of the body before."""
+        """The sink was full: goes on receiving if it has room now."""
         if self.sink.c.cap - self.sink.c.len < ROOM_MIN and not self.sink.make_room(0, claim):
             return False
         if qh_conn_resume_body(&self.loop.c, self.c) < 0:

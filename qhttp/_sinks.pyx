@@ -52,11 +52,11 @@ cdef class Memory(Sink):
         return self.limit > 0 and self.available() >= self.limit
 
     cdef bint make_room(self, size_t n, uint64_t claim) except -1:
-        cdef size_t unread = self.available(), cap, least = n
-        if n == 0:
-            if self.is_congested():
-                return False
-            least = max(min(<size_t>SMALL, self.limit or <size_t>SMALL, claim or <uint64_t>SMALL), <size_t>1)
+        cdef size_t unread = self.available(), cap, least
+        if n == 0 and self.is_congested():
+            return False
+        # The block may be one that was kept from a small body: room for a byte of this one is not enough.
+        least = max(n, min(<size_t>SMALL, self.limit or <size_t>SMALL, claim or <uint64_t>SMALL), <size_t>1)
         if self.start > 0:              # what was read makes room
             memmove(self.c.memory, self.c.memory + self.start, unread)
             self.c.len, self.start = unread, 0

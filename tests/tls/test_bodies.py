@@ -28,6 +28,7 @@ versions = pytest.mark.parametrize("version", [TLS_1_2, TLS_1_3], ids=["1.2", "1
 BIG = random.Random(7).randbytes(4 << 20)
 ODD = 16384, 1, 4097, 16383, 7, 511, 12345
 N_SMALL = 3000
+RECEIVED_MIN = 4 << 10      # in one piece, of a body that is there; but for the last one
 
 
 def chunks(data, size):
@@ -268,6 +269,22 @@ def test_tls_pipelined_request_queued_in_a_slot_poison_behind_the_answer_not_tak
     one.http.requestFinished.connect(lambda *_: bodies.append(bytes(one.http.readAll())))
     one.http.get("/1")
     assert (one.wait(), [body for body in bodies if body]) == ("NoError", [b"1", b"2"])
+
+
+@pytest.mark.parametrize("framing", FRAMED)
+def test_tls_body_behind_a_small_one_comes_in_large_pieces(certificates, scripted_server, client, framing):
+    """Its head comes alone: the block of the small body is no measure of what is received for this one."""
+    data, gate = FRAMED[framing](BIG), Gate()
+    n = data.index(b"\r\n\r\n") + 4
+    server = scripted_server([Shake(certificates.server()), ReceiveRequest(), Send(answer(b"small")), ReceiveRequest(),
+                              Send(data[:n]), gate, Send(data[n:]), close_notify])
+    one, got, told = client(server), bytearray(), []
+    one.http.readyRead.connect(lambda *_: got.extend(one.http.readAll()))
+    assert one.get("/small") == ("NoError", b"")
+    one.http.responseHeaderReceived.connect(lambda *_: gate.open())
+    one.http.dataReadProgress.connect(told.append)
+    assert (one.get("/big"), got == b"small" + BIG) == (("NoError", b""), True)
+    assert len(told) < 2 * len(BIG) / RECEIVED_MIN
 
 
 # -- a reader that is slow
