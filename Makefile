@@ -5,6 +5,7 @@
 #   test-world tests against nginx, Apache, Squid, Dante, pyspnego, PySide6 (QHTTP_WORLD_REQUIRED=1: none may be missing)
 #   bench      compare with other clients; W=name for one workload  check      lint, types, package contents
 #   bench-bulk compare downloaders; W=name for one workload         soak       long runs: faults, kills, scarcity, any call anywhere
+#   adversarial  hostile answers on every way; W='qhttp-* ...' for some ways, RUNS and SPLITS for less
 #   sanitize   all tests under ASan and UBSan                      fuzz       coverage-guided fuzzing of the kernels
 #   differential  a million mutated answers, given to other readers of HTTP as well: who makes what of them
 #   perf       instruction counts of the hot pieces      page       docs/benchmarks.md from bench/published/
@@ -23,12 +24,15 @@ SOAK_EXAMPLES ?= 2000
 SOAK_SEED ?= 1
 DIFFERENTIAL_ANSWERS ?= 1000000
 DIFFERENTIAL_SEED ?= 1
+RUNS ?= 3
+SPLITS ?= 20
 # Outside of tests/world, and skipping what needs pyspnego, PySide6, pyarrow or uvloop where those are missing:
 ALSO_WORLD := tests/protocol/test_auth_connection.py tests/engine/test_authentication.py tests/compat/test_devices.py \
               tests/face/test_documented_proxy.py tests/bulk/test_metalink.py tests/aio
 ASAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 .PHONY: demo test test-world test-all build bench bench-bulk perf page docs check sanitize fuzz differential soak clean servers
+#   adversarial  hostile answers on every way; W='qhttp-* ...' for some ways, RUNS and SPLITS for less
 
 $(VENV)/ready: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -113,6 +117,9 @@ soak: build
 	$(BIN)/python tests/soak/kills.py --kills $(SOAK_KILLS) --signal mixed --change-versions
 	$(BIN)/python tests/soak/scarcity.py
 	QHTTP_MACHINE_EXAMPLES=$(SOAK_EXAMPLES) $(BIN)/pytest -q -s tests/state_machine --hypothesis-seed=$(SOAK_SEED)
+
+adversarial: build
+	PYTHONPATH=tests $(BIN)/python -m adversarial.campaign --runs $(RUNS) --splits $(SPLITS) $(if $(W),--ways $(foreach way,$(W),'$(way)'))
 
 fuzz:
 	@tools/debian_packages.sh clang=clang

@@ -5,11 +5,10 @@ import sys
 import tempfile
 
 import qhttp
-from qhttp.bulk import resume
-from qhttp.bulk.session import Session
-
 from adversarial.client import BEFORE, BEHIND, DEPTH, FIRST, behind, trusting
 from adversarial.contract import Beside
+from qhttp.bulk import resume
+from qhttp.bulk.session import Session
 
 PATIENCE_S = 60.0           # above every limit of every case
 MODIFIED = "Sat, 01 Jan 2000 00:00:00 GMT"      # of the version that a part is of, so that it may be continued

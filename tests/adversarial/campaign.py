@@ -1,6 +1,6 @@
 """Plays every adversarial case on every way, whole, byte by byte and cut at seeded random places, several times over.
 
-    python -m adversarial.campaign                                          # in tests/; everything, three times
+    python -m adversarial.campaign                                          # in tests/ (make adversarial): all, three times
     python -m adversarial.campaign --ways qhttp-direct                      # one way; patterns and several are allowed
     python -m adversarial.campaign --ways 'files-*' --modes whole,byte --runs 1
     python -m adversarial.campaign --only 'ch_*' te_nul chunked             # cases by id or category
@@ -22,9 +22,11 @@ import time
 from adversarial.corpus import DATA, cases
 from adversarial.modes import mode_names
 from adversarial.playing import N_WAITING, Playing
+from adversarial.preferences import UNFOLLOWED
 from adversarial.ways import WAYS, ways_like, why_not
 
 N_SHOWN = 40            # wrong plays that are told
+N_FAULTS, N_CRASH_LINES = 3, 4      # of each
 TOLD_EVERY_S = 15.0     # how far it has come, on stderr
 
 
@@ -39,25 +41,31 @@ class Tally:
         self.unpreferred: dict[tuple[str, str], set] = collections.defaultdict(set)     # (case, what was done) -> ways
 
     def add(self, key: tuple, outcome) -> None:
-        way, name, mode, run = key
+        way, name = key[:2]
         self.n_plays[way] += 1
-        texts = [outcome.crash] if outcome.crash else list(outcome.value.faults)
-        self.n_hangs[way] += bool(outcome.crash and outcome.crash.startswith("hang")) or (
-            not outcome.crash and outcome.value.is_hang)
-        if not texts:
-            if outcome.value.unpreferred:
-                self.unpreferred[name, outcome.value.unpreferred].add(way)
-            if self.first.setdefault(key[:3], outcome.value.outcomes) != outcome.value.outcomes:
-                self.differing[key[:3]] = difference(self.first[key[:3]], outcome.value.outcomes)
-        if texts:
-            self.note_wrong(key, "; ".join(texts[:3]))
+        if outcome.crash:
+            self.n_hangs[way] += outcome.crash.startswith("hang")
+            self.note_wrong(key, "crash: " + " | ".join(outcome.crash.split("\n")[-N_CRASH_LINES:]))
+            return
+        verdict = outcome.value
+        self.n_hangs[way] += verdict.is_hang
+        if verdict.faults:
+            self.note_wrong(key, "; ".join(verdict.faults[:N_FAULTS]))
+            return
+        if verdict.unpreferred:
+            self.unpreferred[name, verdict.unpreferred].add(way)
+        if self.first.setdefault(key[:3], verdict.outcomes) != verdict.outcomes:
+            self.differing[key[:3]] = difference(self.first[key[:3]], verdict.outcomes)
 
     def note_wrong(self, key: tuple, text: str) -> None:
         self.n_wrong[key[0]] += 1
         self.wrong.append(f"{' '.join(map(str, key))}: {text}")
+        if len(self.wrong) <= N_SHOWN:
+            print(self.wrong[-1], flush=True)
 
     def table(self, ways: list, n_cases: dict[str, int], n_modes: int, n_runs: int):
-        yield f"{'way':<24} {'cases':>5} {'modes':>5} {'runs':>4} {'plays':>8} {'agree':>8} {'faults':>6} {'hangs':>5} {'again':>5}"
+        yield (f"{'way':<24} {'cases':>5} {'modes':>5} {'runs':>4} {'plays':>8} {'agree':>8} {'faults':>6} {'hangs':>5} "
+               f"{'again':>5}")
         for way in ways:
             n, n_wrong = self.n_plays[way.name], self.n_wrong[way.name]
             yield (f"{way.name:<24} {n_cases[way.name]:>5} {n_modes:>5} {n_runs:>4} {n:>8,} {n - n_wrong:>8,} {n_wrong:>6} "
@@ -107,20 +115,23 @@ def select(patterns: list[str], known: dict) -> dict:
 
 
 def tell_left_out(chosen: dict, ways: list) -> None:
-    reasons = collections.defaultdict(lambda: collections.defaultdict(list))
+    """What is not played, and why."""
+    left_out = collections.defaultdict(list)        # (reason, cases) -> ways
     for way in ways:
+        reasons = collections.defaultdict(list)
         for name, case in chosen.items():
-            if reason := why_not(way, case):
-                reasons[reason][tuple(sorted(name for name, case in chosen.items() if why_not(way, case) == reason))].append(way.name)
-    for reason, by_names in reasons.items():
-        for names, of_ways in by_names.items():
-            listed = list(dict.fromkeys(of_ways))
-            print(f"not played: {reason}\n  on {', '.join(listed)}\n  {len(names)}: {' '.join(names)}")
+            reasons[why_not(way, case)].append(name)
+        for reason, names in reasons.items():
+            left_out[reason, tuple(names)].append(way.name)
+    for (reason, names), of_ways in left_out.items():
+        if reason:
+            print(f"{reason}:\n    {' '.join(names)}\n    on {' '.join(of_ways)}")
 
 
 def tell_unpreferred(tally: Tally) -> None:
+    """What was done instead of what cases prefer; the same on all ways, as a rule."""
     for (name, what), ways in sorted(tally.unpreferred.items()):
-        print(f"not as preferred: {name} {what}, on {len(ways)} ways")
+        print(f"not as preferred: {name} {what}, on {len(ways)} ways; {UNFOLLOWED.get(name, 'no reason is known')}")
 
 
 def main() -> int:
@@ -151,7 +162,6 @@ def main() -> int:
         return 0
     began, tally = time.monotonic(), Tally()
     play(given, chosen, ways, modes, tally)
-    print(*tally.wrong[:N_SHOWN], sep="\n", end="\n" if tally.wrong else "")
     if len(tally.wrong) > N_SHOWN:
         print(f"... and {len(tally.wrong) - N_SHOWN} more")
     tell_unpreferred(tally)

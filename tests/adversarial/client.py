@@ -6,7 +6,6 @@ import sys
 import time
 
 import qhttp
-
 from adversarial.contract import Beside, Request
 
 PATIENCE_S = 60.0       # above every limit of every case: a client that does not come to an end is to be seen hanging

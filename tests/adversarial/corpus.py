@@ -1,4 +1,4 @@
-"""The cases: what a server does, what a client must make of it, and which of them can be played yet.
+"""The cases: what a server does, and what a client must make of it.
 
     id, category, rfc, note     which case this is, and why
     method, request             what is asked: target, headers, body, user, expect100, held (bytes of a resume)
@@ -6,7 +6,8 @@
     start                       when the steps begin: at "connect", after the "head", after the whole "request"
     splits                      how each send is cut: "all-at-once", "byte-by-byte", or a list of offsets
     truncate_each               the sends are cut short at every byte in turn (from cut_from to cut_to), then this end
-    expect                      "ok", "error" or "any"; `prefer` is what qhttp should do where "any", and is not judged
+    expect                      "ok", "error" or "any"; `prefer` is what qhttp should do where "any" (see preferences.py)
+    needs                       what an asker must be able to do (see ways.py)
     status, body, bodies        what an accepted answer must have; a large body as its length and SHA-256
     headers                     by name: values, without (forbidden bytes), absent
     error_class                 the name or names of QHttp.Error that an error may have

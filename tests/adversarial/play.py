@@ -39,14 +39,14 @@ class Player:
         self.pem = pem
         module, _, name = self.way.asker.client.partition(":")
         self.make_session = getattr(importlib.import_module(module), name)
-        self._played = {}           # cases as they are on this way, by their ids
+        self._played = {}           # id() of a case -> the case, and as it is on this way
         self._run(as_played(self.way, WARM_UP), "whole", None)
 
     def play(self, case: dict, mode: str) -> tuple[dict, list[Observation]]:
         """The case as it is on this way; one observation for each place of a cut."""
-        played = self._played.get(case["id"])
-        if played is None:
-            played = self._played[case["id"]] = as_played(self.way, case)
+        if id(case) not in self._played:
+            self._played[id(case)] = case, as_played(self.way, case)
+        played = self._played[id(case)][1]
         return played, [self._run(played, mode, cut) for cut in cuts_of(case, mode)]
 
     def _run(self, case: dict, mode: str, cut: int | None) -> Observation:

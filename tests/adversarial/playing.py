@@ -1,5 +1,5 @@
-"""Plays many cases on many ways, in children: some at a time of those that compute, many of those that wait, a few of those that
-move much.
+"""Plays many cases on many ways, in children: some at a time of those that compute, many of those that wait, a few of those
+that move much.
 
 A child plays a row of cases on one way, one after the other. Where it dies or hangs, its cases are played once more in a child
 each, so that the outcome is that of one case.
@@ -31,9 +31,9 @@ class Playing:
         self.cases, self.row = cases, row
         self.n_computing, self.n_waiting = n_computing, n_waiting
         self._folder = tempfile.TemporaryDirectory(prefix="qhttp-adversarial-")
-        self._pem = None
 
     def __enter__(self):
+        self._pem = make_certificate(self._folder.name)
         return self
 
     def __exit__(self, *_):
@@ -68,12 +68,7 @@ class Playing:
 
     def _task(self, part: tuple) -> tuple:
         way = part[0][0]
-        return way, [(self.cases[key[1]], key[2]) for key in part], self._certificate() if WAYS[way].route.is_tls else None
-
-    def _certificate(self) -> str:
-        if self._pem is None:
-            self._pem = make_certificate(self._folder.name)
-        return self._pem
+        return way, [(self.cases[key[1]], key[2]) for key in part], self._pem if WAYS[way].route.is_tls else None
 
 
 def lane_of(case: dict) -> str:

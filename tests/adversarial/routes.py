@@ -57,12 +57,16 @@ class TlsSide:
     def __init__(self, sock, context: ssl.SSLContext):
         self._sock, self._incoming, self._outgoing = sock, ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._ahead = b""           # what was received before somebody asked for it
         self._when_there(self._tls.do_handshake)
 
     def settimeout(self, seconds: float) -> None:
         self._sock.settimeout(seconds)
 
     def recv(self, n: int) -> bytes:
+        if self._ahead:
+            data, self._ahead = self._ahead[:n], self._ahead[n:]
+            return data
         try:
             return self._when_there(lambda: self._tls.read(n))
         except ssl.SSLZeroReturnError:
@@ -74,7 +78,11 @@ class TlsSide:
         return n
 
     def good_bye(self) -> None:
-        """Sends close_notify, and waits for nothing."""
+        """Sends close_notify, and waits for nothing. What has come already is taken before: behind it, OpenSSL would call it an
+        error."""
+        with contextlib.suppress(ssl.SSLError):
+            while data := self._tls.read(BLOCK):
+                self._ahead += data
         with contextlib.suppress(ssl.SSLError):
             self._tls.unwrap()
         self._flush()

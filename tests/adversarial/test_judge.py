@@ -3,7 +3,7 @@ import dataclasses
 
 import pytest
 
-from adversarial.contract import Reply
+from adversarial.contract import Beside, Reply
 from adversarial.corpus import DEFAULTS
 from adversarial.judge import judge, may_be_load
 from adversarial.peers import SeenConnection
@@ -24,9 +24,13 @@ def reply(body=b"ok", status=200, **fields):
     return made
 
 
+def beside(path, body, is_behind=False, is_ended=True, status=200, **fields):
+    return Beside(path, reply(body, status, **fields), is_behind, is_ended)
+
+
 def connection(*heads, sent=b"", second=False):
     text = b"".join(head + b"\r\n\r\n" for head in heads or (HEAD,)) + sent
-    return SeenConnection(second, text, list(heads or (HEAD,)), len(text), 100)
+    return SeenConnection(text if second else b"", text, list(heads or (HEAD,)), len(text), 100)
 
 
 def seen(*replies, connections=None, **fields):
@@ -45,7 +49,13 @@ def texts(case, observation):
     (case(connection_reusable=False), seen(reply(), reply(b"probe"), connections=[connection(), connection(PROBE)])),
     (case(connection_reusable=True), seen(reply(), reply(b"probe"), connections=[connection(HEAD, PROBE)])),
     (case(expect="any", wire={"safe": True, "refuse": "must"}),
-     seen(Reply(error="no", error_class="ValueError"), connections=[dataclasses.replace(connection(), n_received=0)])),
+     seen(Reply(error="no", error_class="ValueError"), connections=[SeenConnection(b"", b"", [], 0, 0)])),
+    (case(expect="any", wire={"refuse": "must"}), seen(Reply(error="no"), connections=[connection(PROBE)])),
+    (case(), seen(reply(beside=[beside("/probe-0", b"probe-0"), beside("/probe-1", b"probe-1")]))),
+    (case(behind_may_fail=True), seen(reply(beside=[beside("/probe-0", b"", is_behind=True, error="cut")]))),
+    (case(expect="error"), seen(Reply(error="cut", ends_queue=True, beside=[
+        beside("/probe-0", b"", is_behind=True, is_ended=False, status=None)]))),
+    (case(status=404), seen(reply(b"", status=404, is_kept=False))),
 ])
 def test_judge_right_behaviour_has_no_fault(made, observation):
     assert texts(made, observation) == []
@@ -73,6 +83,12 @@ def test_judge_right_behaviour_has_no_fault(made, observation):
     (case(wire={"body_unsent": True}), seen(connections=[connection(sent=b"x")]), "the body was sent"),
     (case(max_requests=1), seen(connections=[connection(HEAD, HEAD)]), "2 requests"),
     (case(deliver_once=True), seen(connections=[connection(b"POST / HTTP/1.1"), connection(b"POST / HTTP/1.1")]), "2 times"),
+    (case(), seen(reply(beside=[beside("/probe-0", b"evil")])), "POISONED: the reply to /probe-0"),
+    (case(), seen(reply(beside=[beside("/probe-0", b"", is_behind=True, error="cut")])), "/probe-0 failed"),
+    (case(behind_may_fail=True), seen(reply(beside=[beside("/probe-0", b"", error="cut")])), "/probe-0 failed"),
+    (case(), seen(reply(beside=[beside("/probe-0", b"", is_behind=True, is_ended=False, status=None)])), "come to no end"),
+    (case(), seen(reply(beside=[beside("/probe-0", b"evil", is_behind=True, is_ended=False)])), "was dropped, but told"),
+    (case(wire={"refuse": "must"}), seen(Reply(error="no"), connections=[connection(PROBE, sent=b"x")]), "was not refused"),
     (case(), seen(seconds=2.1), "2.1 s"),
     (case(), seen(grown_mb=49.0), "memory grew by 49 MB"),
     (case(max_virtual_mb=10), seen(virtual_mb=11.0), "11 MB of address space"),

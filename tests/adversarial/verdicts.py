@@ -49,9 +49,9 @@ def outcome(reply) -> tuple:
 
 def unpreferred(case: dict, seen) -> str | None:
     prefers_error = PREFERRED.get(case.get("prefer"))
-    if prefers_error is None or not seen.replies:
-        return None
+    if prefers_error is None or not seen.replies or not seen.replies[0].is_kept:
+        return None                 # an answer that gives no file is either
     reply = seen.replies[0]
-    if (reply.error is not None or not reply.is_kept) is prefers_error:
+    if (reply.error is not None) is prefers_error:
         return None
     return f"refused: {reply.error}" if reply.error is not None else f"accepted: {reply.status}"
