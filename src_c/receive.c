@@ -115,6 +115,8 @@ int qh_conn_pause(qh_loop *loop, qh_conn *conn, bool paused)
         qh_list_remove(&loop->unfinished, conn, QH_UNFINISHED);
     else if (conn->phase == QH_PHASE_BODY) /* what is in the socket already would wait for the next packet */
         qh_list_append(&loop->unfinished, conn, QH_UNFINISHED);
+    else if (conn->has_more)
+        qh_conn_call_again(loop, conn);
     return qh_conn_watch(loop, conn);
 }
 

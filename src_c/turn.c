@@ -134,8 +134,9 @@ int qh_turn(qh_loop *loop, int timeout_ms)
         qh_conn *conn = qh_loop_conn(loop, (uint32_t)ready[i].token, (uint32_t)(ready[i].token >> 32));
         if (!conn || !qh_ring_has_room(loop) || QH_ARENA_CAP - loop->arena_len < ARENA_MIN) /* reported again next turn */
             continue;
+        int also = conn->unfinished.listed ? QH_READABLE : 0; /* its owner may hold bytes that the poller knows nothing of */
         qh_list_remove(&loop->unfinished, conn, QH_UNFINISHED);
-        qh_conn_visit(loop, conn, ready[i].flags);
+        qh_conn_visit(loop, conn, ready[i].flags | also);
     }
     /* The poller reports those stopped by their budget, too, unless it had too many others: nobody waits. */
     qh_conn *conn;
