@@ -4,9 +4,10 @@
 #   build      the compiled floors, in place                       test-all   `test` on each CPython 3.11 to 3.13 found
 #   test-world tests against nginx, Apache, Squid, Dante, pyspnego, PySide6 (QHTTP_WORLD_REQUIRED=1: none may be missing)
 #   bench      compare with other clients; W=name for one workload  check      lint, types, package contents
-#   bench-bulk compare downloaders; W=name for one workload         soak       long runs: faults, kills, scarcity, any call anywhere
+#   bench-bulk compare downloaders; W=name for one workload         soak       long runs: faults, kills, scarcity, steady load, any call
 #   adversarial  hostile answers on every way; W='qhttp-* ...' for some ways, RUNS and SPLITS for less
-#   sanitize   all tests under ASan and UBSan                      fuzz       coverage-guided fuzzing of the kernels
+#   sanitize   all tests under ASan and UBSan; C tests under       fuzz       coverage-guided: each kernel, and all of it through
+#              valgrind; threads under TSan                                   the core (fuzz-core); fuzz-merge keeps what was found
 #   differential  a million mutated answers, given to other readers of HTTP as well: who makes what of them
 #   perf       instruction counts of the hot pieces      page       docs/benchmarks.md from bench/published/
 #   docs       the site, into build/docs; links and programs of the pages, the reference's table, the examples
@@ -17,7 +18,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 SOURCES := $(wildcard src_c/*.[ch] qhttp/*.p[xy]* qhttp/*/*.p[xy]*)
-FUZZ_RUNS ?= 10000000
+FUZZ_RUNS ?= 2000000
+FUZZ_CORE_RUNS ?= 1000000
+FUZZ_JOBS ?= 2
+FUZZ_FOLDER := build/fuzz$(if $(SANITIZED),-sanitized)
 SOAK_FILES ?= 20000
 SOAK_KILLS ?= 200
 SOAK_EXAMPLES ?= 2000
@@ -31,8 +35,11 @@ ALSO_WORLD := tests/protocol/test_auth_connection.py tests/engine/test_authentic
               tests/face/test_documented_proxy.py tests/bulk/test_metalink.py tests/aio
 ASAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
-.PHONY: demo test test-world test-all build bench bench-bulk perf page docs check sanitize fuzz differential soak clean servers
+#   bench-bulk compare downloaders; W=name for one workload         soak       long runs: faults, kills, scarcity, steady load, any call
 #   adversarial  hostile answers on every way; W='qhttp-* ...' for some ways, RUNS and SPLITS for less
+#   sanitize   all tests under ASan and UBSan; C tests under       fuzz       coverage-guided: each kernel, and all of it through
+#              valgrind; threads under TSan                                   the core (fuzz-core); fuzz-merge keeps what was found
+#   differential  a million mutated answers, given to other readers of HTTP as well: who makes what of them
 
 $(VENV)/ready: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -98,8 +105,13 @@ check: build
 	$(BIN)/mypy
 	$(BIN)/python tools/check_package.py --install
 
-sanitize: build
+memcheck:
+	@tools/debian_packages.sh valgrind=valgrind
+	$(MAKE) --no-print-directory -C src_c memcheck
+
+sanitize: build memcheck
 	$(MAKE) --no-print-directory -C src_c sanitize
+	$(MAKE) --no-print-directory -C src_c tsan
 	QHTTP_CFLAGS="$(ASAN_FLAGS)" QHTTP_LDFLAGS="-fsanitize=address,undefined" \
 	    $(BIN)/python setup.py -q build --build-base build/sanitized --build-lib build/sanitized/lib
 	rm -f build/sanitized/report.*
@@ -121,9 +133,21 @@ soak: build
 adversarial: build
 	PYTHONPATH=tests $(BIN)/python -m adversarial.campaign --runs $(RUNS) --splits $(SPLITS) $(if $(W),--ways $(foreach way,$(W),'$(way)'))
 
-fuzz:
-	@tools/debian_packages.sh clang=clang
-	$(MAKE) --no-print-directory -C src_c fuzz FUZZ_RUNS=$(FUZZ_RUNS)
+clang:
+	@tools/debian_packages.sh clang=clang '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a=libclang-rt-dev'
+
+fuzz: fuzz-core
+	$(MAKE) --no-print-directory -C src_c fuzz FUZZ_RUNS=$(FUZZ_RUNS) FUZZ_JOBS=$(FUZZ_JOBS)
+
+# The compiled floors, and llhttp with them, as clang builds them for libFuzzer; SANITIZED=1: with ASan and UBSan besides, at a third
+# of the speed.
+fuzz-core: clang $(VENV)/ready
+	@tests/fuzz/build.sh $(BIN)/python $(FUZZ_FOLDER)
+	@tests/fuzz/run.sh $(FUZZ_FOLDER) $(FUZZ_CORE_RUNS)
+
+fuzz-merge: clang
+	@$(MAKE) --no-print-directory -C src_c fuzz-merge FUZZ_JOBS=$(FUZZ_JOBS)
+	@MERGE=1 tests/fuzz/run.sh $(FUZZ_FOLDER) 0
 
 differential: build
 	cd tests && "$(abspath $(BIN))/python" -m differential.campaign --answers $(DIFFERENTIAL_ANSWERS) --seed $(DIFFERENTIAL_SEED)

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Installs the Debian packages named as program=package that are missing. Without root, or without apt, it only says what
-# is missing: what needs them says so itself.
+# Installs the Debian packages named as program=package that are missing; in the place of a program there may be the path of a file,
+# with wildcards. Without root, or without apt, it only says what is missing: what needs them says so itself.
 set -u
 missing=()
 for pair in "$@"; do
-    command -v "${pair%%=*}" >/dev/null || [ -x "/usr/sbin/${pair%%=*}" ] || missing+=("${pair##*=}")
+    command -v "${pair%%=*}" >/dev/null || [ -x "/usr/sbin/${pair%%=*}" ] || compgen -G "${pair%%=*}" >/dev/null \
+        || missing+=("${pair##*=}")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
