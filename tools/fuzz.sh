@@ -8,7 +8,8 @@
 set -u
 program=$1 folder=$2 corpus=$3 runs=$4 name=$(basename "$1")
 shift 4
-mkdir -p "$folder/corpus"
+mkdir -p "$folder/corpus" "$corpus"
+TMPDIR=$(mktemp -d -p /dev/shm qhttp-fuzz-XXXXXX) && export TMPDIR && trap 'rm -rf "$TMPDIR"' EXIT
 if [ "${MERGE:-0}" = 1 ]; then
     "$program" -merge=1 -use_counters=0 -set_cover_merge=1 "$@" "$corpus" "$folder/corpus" >"$folder/merge.log" 2>&1 || {
         tail -n 20 "$folder/merge.log"; exit 1; }

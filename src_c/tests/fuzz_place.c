@@ -2,91 +2,12 @@
  * that was taken is not touched; a small body that gets no name leaves nothing behind, a part stays open and locked; no descriptor
  * is lost. On a file system in memory (TMPDIR), for speed. */
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdarg.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "fuzz.h"
 #include "place.h"
+#include "place_faults.h"
 
 enum { PATH_CAP = 400, DATA_CAP = 200, N_PLACE_CHOICES = 6 };
-
-/* ------------------------------------------------------------------------------------------ a system that fails */
-static struct {
-    unsigned n_good; /* calls that succeed before one fails; UINT_MAX: all do */
-    int error;
-    bool is_on, has_struck, has_no_flag; /* has_no_flag: of renameat2, as on old file systems */
-    bool writes_little;
-} fault = {.n_good = UINT_MAX};
-
-static bool fails(void)
-{
-    if (!fault.is_on || fault.n_good == UINT_MAX || fault.n_good-- > 0)
-        return false;
-    fault.n_good = UINT_MAX;
-    fault.has_struck = true;
-    errno = fault.error;
-    return true;
-}
-
-#define WRAPPED(type, name, parameters, arguments) \
-    type __real_##name parameters;                 \
-    type __wrap_##name parameters;                 \
-    type __wrap_##name parameters { return fails() ? (type)-1 : __real_##name arguments; }
-WRAPPED(int, fsync, (int fd), (fd))
-WRAPPED(int, flock, (int fd, int operation), (fd, operation))
-WRAPPED(int, fstat, (int fd, struct stat *about), (fd, about))
-WRAPPED(int, lstat, (const char *path, struct stat *about), (path, about))
-WRAPPED(int, ftruncate, (int fd, off_t len), (fd, len))
-WRAPPED(int, rename, (const char *from, const char *to), (from, to))
-WRAPPED(int, link, (const char *from, const char *to), (from, to))
-WRAPPED(int, linkat, (int from_fd, const char *from, int to_fd, const char *to, int flags), (from_fd, from, to_fd, to, flags))
-
-int __real_open(const char *path, int flags, ...);
-int __wrap_open(const char *path, int flags, ...);
-int __wrap_open(const char *path, int flags, ...)
-{
-    va_list given;
-    va_start(given, flags);
-    mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(given, mode_t) : 0;
-    va_end(given);
-    return fails() ? -1 : __real_open(path, flags, mode);
-}
-
-ssize_t __real_write(int fd, const void *data, size_t len);
-ssize_t __wrap_write(int fd, const void *data, size_t len);
-ssize_t __wrap_write(int fd, const void *data, size_t len)
-{
-    if (fault.is_on && fault.writes_little && len > 1)
-        len = len / 2;
-    return fails() ? fault.error == ENOSPC ? 0 : -1 : __real_write(fd, data, len);
-}
-
-/* renameat2, which old C libraries have no wrapper for. */
-long __real_syscall(long number, ...);
-long __wrap_syscall(long number, ...);
-long __wrap_syscall(long number, ...)
-{
-    va_list given;
-    va_start(given, number);
-    int from_fd = va_arg(given, int);
-    const char *from = va_arg(given, const char *);
-    int to_fd = va_arg(given, int);
-    const char *to = va_arg(given, const char *);
-    unsigned flags = va_arg(given, unsigned);
-    va_end(given);
-    HOLDS(number == SYS_renameat2 && flags == 1);
-    if (fault.is_on && fault.has_no_flag) {
-        errno = EINVAL;
-        return -1;
-    }
-    return fails() ? -1 : __real_syscall(number, from_fd, from, to_fd, to, flags);
-}
 
 /* ------------------------------------------------------------------------------------------------- a folder of ours */
 typedef enum setting { FREE, HAS_FILE, HAS_FOLDER, HAS_LINK, HAS_DANGLING_LINK, HAS_FIFO, IS_LOCKED, N_SETTINGS } setting;
@@ -272,8 +193,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t input_len)
     int fd_before = next_fd(), path_lock = set_up(path, p.at_path), part_lock = set_up(part, p.at_part);
     qh_place place = {.part = part, .path = path, .data = p.data, .len = p.len, .fd = -1, .size = p.len + p.wrong_size,
                       .replace = input[1] & 32, .sync = input[1] & 64, .is_named = input[1] & 128, .wants_ino = input[2] & 1};
-    fault.n_good = input[3] < 128 ? input[3] % 16 : UINT_MAX;
+    fault.n_good = input[3] % 16;
+    fault.n_bad = input[3] < 128;
     fault.error = ERRORS[input[4] % 8];
+    fault.writes_nothing = input[5] & 4;
     fault.has_no_flag = input[5] & 1;
     fault.writes_little = input[5] & 2;
     fault.has_struck = false;
