@@ -11,6 +11,10 @@ date. Each line on stdin is a command and is answered by one line of JSON on std
     version N       serve version N from now on; contents, sizes and validators are others
     only FAULT      every attempt has this fault from now on, within --max-faults; "only" alone ends that
 
+Each answer about a file tells in `X-File` which one was asked for, so that a client can tell if it was given another's. One
+that comes on a connection on which surplus bytes went out before has `X-After-Surplus`: behind a surplus that looks like an
+answer, no client that pipelines can tell whose the next one is. With `--certificate` it speaks TLS.
+
 `support.file_server_process` starts it and talks to it.
 """
 import argparse
@@ -20,6 +24,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import struct
 import sys
 from dataclasses import dataclass
@@ -59,9 +64,9 @@ class FileServer:
     """What is served and what was asked; connections ask `answer`."""
 
     def __init__(self, files: SeededFiles, draw: FaultDraw, *, version: int = 0, repr_digest: bool = False,
-                 pause_s: float = 0.0, paused_percent: float = 0.0):
+                 pause_s: float = 0.0, paused_percent: float = 0.0, keeps_log: bool = True):
         self.files, self.draw, self.version, self.repr_digest = files, draw, version, repr_digest
-        self.pause_s, self.paused_share = pause_s, paused_percent / 100
+        self.pause_s, self.paused_share, self.keeps_log = pause_s, paused_percent / 100, keeps_log
         self.n_connections = self.n_requests = self.n_ranges = self.n_body_bytes = self.n_after_surplus = 0
         self.n_by_number: dict[int, int] = {}
         self.n_by_fault: dict[str, int] = {}
@@ -94,7 +99,7 @@ class FileServer:
         return {"error": f"no such command: {line!r}"}
 
     # -- answers
-    def answer(self, request: bytes) -> Answer:
+    def answer(self, request: bytes, after_surplus: bool = False) -> Answer:
         """The answer to a request head."""
         self.n_requests += 1
         match = REQUEST.match(request)
@@ -103,16 +108,18 @@ class FileServer:
         number = int(match[2])
         attempt = self.n_by_number.get(number, 0)
         self.n_by_number[number] = attempt + 1
-        self.log.append(number)
+        if self.keeps_log:
+            self.log.append(number)
+        about = b"X-File: %d\r\n" % number + (b"X-After-Surplus: 1\r\n" if after_surplus else b"")
         asked = RANGE.search(request)
         fault = self.draw.draw(number, attempt) if match[1] == b"GET" else None
         if fault is not None and fault.name in ("503", "429"):
             self.count_fault(number, fault)
             later = b"Retry-After: %d\r\n" % round(fault.kind) if fault.name == "429" else b""
-            return self.short(int(fault.name), b"Come again", later)
+            return self.short(int(fault.name), b"Come again", about + later)
         size, etag = self.files.size(number, self.version), self.files.etag(number, self.version).encode()
         date = self.files.last_modified(number, self.version).encode()
-        fields = b"ETag: %b\r\nLast-Modified: %b\r\nAccept-Ranges: bytes\r\n" % (etag, date)
+        fields = b"%bETag: %b\r\nLast-Modified: %b\r\nAccept-Ranges: bytes\r\n" % (about, etag, date)
         if self.repr_digest:
             fields += b"Repr-Digest: sha-256=:%b:\r\n" % base64.b64encode(self.digest(number))
         status, start, end = b"200 OK", 0, size
@@ -122,7 +129,7 @@ class FileServer:
             self.n_ranges += 1
             start, end = span(asked, size)
             if start >= end:
-                return self.short(416, b"Range Not Satisfiable", b"Content-Range: bytes */%d\r\n" % size)
+                return self.short(416, b"Range Not Satisfiable", b"%bContent-Range: bytes */%d\r\n" % (about, size))
             status = b"206 Partial Content"
             fields += b"Content-Range: bytes %d-%d/%d\r\n" % (start, end - 1, size)
         self.count_status(int(status[:3]))
@@ -236,7 +243,7 @@ class FileConnection(asyncio.Protocol):
             request = bytes(self.pending[:end])
             del self.pending[:end]
             self.server.n_after_surplus += self.had_surplus
-            self.send(self.server.answer(request))
+            self.send(self.server.answer(request, self.had_surplus))
 
     def send(self, answer: Answer) -> None:
         head, body = answer.head, answer.body
@@ -253,9 +260,11 @@ class FileConnection(asyncio.Protocol):
         self.busy = True
         later = asyncio.get_running_loop().call_later
         match answer.then:
-            case "fin":
+            case "fin" if self.transport.can_write_eof():
                 self.transport.write_eof()          # and read on: what is unread would turn FIN into RST
                 later(LINGER_S, self.abort)
+            case "fin":
+                self.transport.close()              # TLS: close_notify, and then FIN
             case "reset":
                 later(LET_ARRIVE_S, self.reset)
             case "drip":
@@ -293,12 +302,13 @@ class FileConnection(asyncio.Protocol):
             self.transport.abort()
 
 
-async def serve(server: FileServer, port: int, n_hosts: int) -> None:
+async def serve(server: FileServer, port: int, n_hosts: int, context: ssl.SSLContext | None) -> None:
     """Serves until stdin ends, at one port of 127.0.0.1, 127.0.0.2, ..."""
     loop = asyncio.get_running_loop()
     listeners = []
     for n in range(1, n_hosts + 1):
-        listeners.append(await loop.create_server(lambda: FileConnection(server), f"127.0.0.{n}", port, backlog=N_BACKLOG))
+        listeners.append(await loop.create_server(lambda: FileConnection(server), f"127.0.0.{n}", port, backlog=N_BACKLOG,
+                                                  ssl=context))
         port = listeners[0].sockets[0].getsockname()[1]
     over, said = asyncio.Event(), bytearray()
 
@@ -333,11 +343,18 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--repr-digest", action="store_true", help="send Repr-Digest of the whole file (RFC 9530)")
     parser.add_argument("--pause-s", type=float, default=0.0, help="a pause in the midst of some bodies, no fault")
     parser.add_argument("--paused-percent", type=float, default=0.0, help="how many of a hundred answers have it")
+    parser.add_argument("--no-log", action="store_true", help="keep no log: it grows with each request")
+    parser.add_argument("--certificate", help="a PEM file with certificate and key: speak TLS")
     given = parser.parse_args(arguments)
+    context = None
+    if given.certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(given.certificate)
     draw = FaultDraw(given.seed, given.max_faults, given.fault_percent, given.faults)
     server = FileServer(SeededFiles(given.seed, given.largest), draw, version=given.version, repr_digest=given.repr_digest,
-                        pause_s=given.pause_s, paused_percent=given.paused_percent)
-    asyncio.run(serve(server, given.port, given.hosts))
+                        pause_s=given.pause_s, paused_percent=given.paused_percent,
+                        keeps_log=not given.no_log)
+    asyncio.run(serve(server, given.port, given.hosts, context))
 
 
 if __name__ == "__main__":

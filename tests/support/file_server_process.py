@@ -19,6 +19,7 @@ class FileServerProcess:
 
     def __init__(self, **options):
         given, self._n_hosts = [], options.get("hosts", 1)
+        self._scheme = "https" if options.get("certificate") else "http"
         for name, value in options.items():
             flag = "--" + name.replace("_", "-")
             given += [flag] if value is True else [] if value is False else [f"{flag}={value}"]
@@ -31,7 +32,7 @@ class FileServerProcess:
 
     def url(self, number: int) -> str:
         """Of a file; files go round the hosts."""
-        return f"http://127.0.0.{1 + number % self._n_hosts}:{self.port}/f/{number}"
+        return f"{self._scheme}://127.0.0.{1 + number % self._n_hosts}:{self.port}/f/{number}"
 
     def ask(self, command: str):
         """Sends a command and returns its answer. Raises RuntimeError where the server does not know it, or is gone."""
