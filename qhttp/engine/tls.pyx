@@ -228,7 +228,7 @@ cdef class TlsChannel(Channel):
     cdef object rested(self, Connection connection):
         if self.is_verified and not self.is_kept:
             self.is_kept = True
-            self.configuration.keep_session(self.host, self.port, self.tls.session)
+            self.configuration.keep_session(self.host, self.port, self.tls)
 
     cdef object closing(self, Connection connection):
         """Says good-bye (RFC 8446 section 6.1), as far as the socket takes it at once."""

@@ -5,11 +5,14 @@ certificate the user is asked about is made apart, so that nothing of the user's
 """
 import ssl
 from _thread import allocate_lock
+from sys import version_info
 from weakref import WeakValueDictionary
 
 from qhttp.errors import LACKING, NetworkError, lacking
 
 MAX_SESSIONS = 256      # of one configuration; the oldest goes first
+# To ask a connection for its session costs some KB for ever in these Pythons (CPython issue 116810).
+ASKING_LEAKS = version_info < (3, 12, 8) or version_info[:3] == (3, 13, 0)
 
 
 def default_context():
@@ -68,18 +71,35 @@ class TlsConfiguration:
         """An ssl.SSLObject for a connection to that server (RFC 6066 section 3: the name without its final dot, no address)."""
         name = host.removesuffix(".").partition("%")[0]
         if verified:
-            session = self.sessions.get((host, port)) if self.is_current else None
+            session = self._session_for(host, port) if self.is_current else None
             return self.context.wrap_bio(incoming, outgoing, server_hostname=name, session=session)
         return self._context_without_verification().wrap_bio(incoming, outgoing, server_hostname=name)
 
-    def keep_session(self, host, port, session):
-        """Remembers a session of a connection whose server was verified, for the next one to it (RFC 8446 section 2.2)."""
-        if session is None or not self.is_current:
+    def keep_session(self, host, port, connection):
+        """Remembers the session of an ssl.SSLObject whose server was verified, for the next one to it (RFC 8446 section 2.2).
+
+        Where to ask for it leaks, it is asked for when it is needed: the connection itself waits in its place. And one that was
+        accepted serves again.
+        """
+        if not self.is_current:
+            return
+        known = self.sessions.get((host, port))
+        if not ASKING_LEAKS:
+            session = connection.session
+        else:
+            session = known if known is not None and connection.session_reused else connection
+        if session is None:
             return
         self.sessions.pop((host, port), None)
         self.sessions[host, port] = session
         while len(self.sessions) > self.max_sessions:
             del self.sessions[next(iter(self.sessions))]
+
+    def _session_for(self, host, port):
+        session = self.sessions.get((host, port))
+        if isinstance(session, ssl.SSLObject):
+            session = self.sessions[host, port] = session.session
+        return session
 
     def _context_without_verification(self):
         """For the connection that the user is asked about: without a certificate of the client's own, without its sessions."""

@@ -9,12 +9,17 @@ import termios
 import weakref
 
 import pytest
+from soak.gauges import in_use
 from support.actions import Close, ReceiveRequest, Send
+from support.certificate import make_certificate
+from support.file_server_process import FileServerProcess
 from support.loops import turn_until
 from tls.peers import TLS_1_2, TLS_1_3, Shake, answer, answers, close_notify, head
 
 import qhttp
 from qhttp.engine import tls_context
+
+N_CONNECTIONS, LEFT_BY_ONE = 40, 1000       # bytes; a session that leaks has several thousand
 
 versions = pytest.mark.parametrize("version", [TLS_1_2, TLS_1_3], ids=["1.2", "1.3"])
 
@@ -179,6 +184,29 @@ def test_tls_sessions_kept_are_bounded(certificates, scripted_server, client):
     for name in "abc":
         client(server, f"{name}.wild.test", context).get()
     assert [host for host, *_ in configuration.sessions] == ["b.wild.test", "c.wild.test"]
+
+
+def test_tls_many_connections_leave_no_memory_behind(tmp_path):
+    pem = make_certificate(tmp_path)
+    context = ssl.create_default_context(cafile=pem)
+
+    def connect(port, n_objects):
+        """Connects N_CONNECTIONS times; returns the bytes in use afterwards."""
+        for _ in range(n_objects):
+            http = qhttp.QHttp("127.0.0.1", qhttp.QHttp.ConnectionModeHttps, port)
+            http.setSslConfiguration(context)
+            for _ in range(N_CONNECTIONS // n_objects):
+                http.get("/f/1")
+                http.close()
+            assert http.waitForDone(10_000) and http.error() == http.NoError
+        del http
+        gc.collect()
+        return in_use()
+
+    with FileServerProcess(seed=1, largest=100, fault_percent=0, certificate=pem) as server:
+        for n_objects in (1, N_CONNECTIONS):
+            before = connect(server.port, n_objects)
+            assert connect(server.port, n_objects) - before < N_CONNECTIONS * LEFT_BY_ONE
 
 
 def test_tls_configuration_is_one_for_all_objects_and_ends_with_them(certificates, scripted_server, client):
