@@ -1,6 +1,7 @@
 """Downloads a list with qhttp.Downloader as a Python program would: `download_list.py LIST DIR LOG [setting=value ...]`.
 
-Exit status 0: all is done; 1: something failed; then LOG has a JSON line for it, as for everything that has ended.
+LOG has a JSON line for everything that has ended; `of` is the file that the server says its answer was about. Exit status 0:
+all is done; 1: something failed.
 """
 import ast
 import json
@@ -17,7 +18,7 @@ def main(path: str, folder: str, log: str, *given: str) -> int:
     settings = {name: ast.literal_eval(value) for name, _, value in (text.partition("=") for text in given)}
     with open(log, "a") as file, qhttp.Downloader(rows(path), dir=folder, **settings) as downloader:
         def note(transfer):
-            file.write(json.dumps(transfer.to_dict()) + "\n")
+            file.write(json.dumps({**transfer.to_dict(), "of": transfer.header("x-file")}) + "\n")
 
         downloader.finished.connect(note)
         downloader.failed.connect(note)

@@ -3,7 +3,8 @@
     python tests/soak/faulty_files.py --files 100000 --seed 1                   # at most 5 faults a file: all must come
     python tests/soak/faulty_files.py --files 100000 --seed 1 --max-faults 0    # no limit: whole, or told to have failed
 
-Prints figures. Exit status 0: what was promised holds; 1: it does not.
+Each with pipelining off, and then with 8 requests under way on a connection. Prints figures. Exit status 0: what was promised
+holds; 1: it does not.
 """
 import argparse
 import collections
@@ -24,17 +25,17 @@ IDLE_S, SLOW, SLOW_S = 1, 1000, 2       # what ends a stall; bytes a second and 
 N_SHOWN = 10
 
 
-def arguments_for(given, listed: Path, folder: Path, log: Path) -> list[str]:
+def arguments_for(given, pipelining: int, listed: Path, folder: Path, log: Path) -> list[str]:
     """What the interpreter is given to fetch the list."""
     if given.through == "downloader":
-        settings = {"jobs": given.jobs, "per_host": given.jobs, "pipelining": given.pipelining, "retries": given.retries,
+        settings = {"jobs": given.jobs, "per_host": given.jobs, "pipelining": pipelining, "retries": given.retries,
                     "idle_timeout": IDLE_S, "min_speed": (SLOW, SLOW_S)}
         if given.session:
             settings["session"] = str(folder.parent / "session")
         return [str(ROOT / "tests/soak/download_list.py"), str(listed), str(folder), str(log),
                 *(f"{name}={value!r}" for name, value in settings.items())]
     return ["-m", "qhttp", "-q", "-i", str(listed), "-d", str(folder), "-j", str(given.jobs), "--per-host", str(given.jobs),
-            "--pipelining", str(given.pipelining), "--retries", str(given.retries), "--idle-timeout", str(IDLE_S),
+            "--pipelining", str(pipelining), "--retries", str(given.retries), "--idle-timeout", str(IDLE_S),
             "--min-speed", f"{SLOW}/{SLOW_S}s", "--log-json", str(log),
             *(["--session", str(folder.parent / "session")] if given.session else ["--no-session"])]
 
@@ -52,22 +53,36 @@ def expected_status(errors: set[str], through: str) -> int:
 
 
 def verify(folder: Path, files: SeededFiles, n_files: int) -> tuple[dict[str, list], Folder]:
-    """The numbers that are whole, corrupt, missing; what else is there."""
+    """The numbers that are whole, corrupt, among these those with another file's bytes, missing; what else is there."""
     found = Folder.look(folder, n_files)
-    by_kind: dict[str, list] = {"whole": [], "corrupt": [], "missing": []}
+    by_kind: dict[str, list] = {"whole": [], "corrupt": [], "another's": [], "missing": []}
     for number in range(n_files):
         if number not in found.whole:
             by_kind["missing"].append(number)
             continue
-        digest = hashlib.sha256((folder / out_of(number)).read_bytes()).digest()
-        by_kind["whole" if digest == files.sha256(number) else "corrupt"].append(number)
+        data = (folder / out_of(number)).read_bytes()
+        if hashlib.sha256(data).digest() == files.sha256(number):
+            by_kind["whole"].append(number)
+            continue
+        by_kind["corrupt"].append(number)
+        if files.owner(data, n_files) not in (number, None):
+            by_kind["another's"].append(number)
     return by_kind, found
+
+
+def number_of(entry: dict) -> str:
+    return entry["url"].rpartition("/")[2]
+
+
+def count_twice(log: list[dict]) -> int:
+    """How many files have ended more than once, as the log tells."""
+    return sum(n > 1 for n in collections.Counter(entry["url"] for entry in log).values())
 
 
 def judge(given, by_kind: dict, found: Folder, log: list[dict], status: int) -> list[str]:
     """What was promised and does not hold."""
     failed = {entry["url"]: entry["error"] for entry in log if entry["error"]}
-    failed_numbers = {int(url.rsplit("/", 1)[1]) for url in failed}
+    failed_numbers = {int(number_of(entry)) for entry in log if entry["error"]}
     wrong = [f"{len(by_kind['corrupt'])} corrupt: {by_kind['corrupt'][:N_SHOWN]}"] if by_kind["corrupt"] else []
     unlisted = [number for number in by_kind["missing"] if number not in failed_numbers]
     both = [number for number in by_kind["whole"] if number in failed_numbers]
@@ -75,6 +90,10 @@ def judge(given, by_kind: dict, found: Folder, log: list[dict], status: int) -> 
         wrong.append(f"{len(unlisted)} neither there nor told to have failed: {unlisted[:N_SHOWN]}")
     if both:
         wrong.append(f"{len(both)} told to have failed, and there: {both[:N_SHOWN]}")
+    if n_twice := count_twice(log):
+        wrong.append(f"{n_twice} have ended twice")
+    if crossed := [entry["url"] for entry in log if not entry["error"] and entry.get("of") not in (None, number_of(entry))]:
+        wrong.append(f"{len(crossed)} were given the answer to another request: {crossed[:N_SHOWN]}")
     if len(log) != given.files:
         wrong.append(f"the log has {len(log)} lines")
     if found.strange:
@@ -88,13 +107,13 @@ def judge(given, by_kind: dict, found: Folder, log: list[dict], status: int) -> 
     return wrong
 
 
-def play(given, work: Path) -> int:
+def play(given, pipelining: int, work: Path) -> int:
     files, folder, log_path = SeededFiles(given.seed, given.largest), work / "files", work / "log"
     with FileServerProcess(seed=given.seed, largest=given.largest, max_faults=given.max_faults,
                            fault_percent=given.fault_percent, faults=",".join(given.faults),
                            repr_digest=given.repr_digest, hosts=given.hosts) as server:
         write_list(work / "list.jsonl", server, files, given.files, with_checksums=not given.repr_digest)
-        run = Run(arguments_for(given, work / "list.jsonl", folder, log_path), work / "errors")
+        run = Run(arguments_for(given, pipelining, work / "list.jsonl", folder, log_path), work / "errors")
         run.wait(given.limit)
         ended = run.end()
         report = server.ask("report")
@@ -106,8 +125,10 @@ def play(given, work: Path) -> int:
     causes = collections.Counter(f"{entry['error']}: {entry['errormsg']}" for entry in log if entry["error"])
     n_resumed = sum(entry.get("resumed", 0) > 0 for entry in log)
     tell({"files": given.files, "seed": given.seed, "faults a file at most": given.max_faults or "no limit",
-          "hosts": given.hosts, "pipelining": given.pipelining, "through": given.through, "whole": len(by_kind["whole"]),
-          "corrupt": bound(len(by_kind["corrupt"]), given.files), "missing": len(by_kind["missing"]),
+          "hosts": given.hosts, "pipelining": pipelining, "through": given.through,
+          "whole, by SHA-256": len(by_kind["whole"]), "corrupt": bound(len(by_kind["corrupt"]), given.files),
+          "duplicated": bound(count_twice(log), given.files),
+          "with another file's bytes": bound(len(by_kind["another's"]), given.files), "missing": len(by_kind["missing"]),
           "failed, as it tells": sum(causes.values()), "exit status": ended.status, "requests": report["requests"],
           "most for one file": report["most requests for one"], "connections": report["connections"],
           "ended with kept bytes": n_resumed, "retries, as it tells": sum(entry["num_retries"] for entry in log),
@@ -123,6 +144,16 @@ def play(given, work: Path) -> int:
     return 1 if wrong else 0
 
 
+def play_in(given, pipelining: int, work: Path) -> int:
+    """One depth, in a folder of its own, which stays only where --work asks for that."""
+    work.mkdir()
+    status = play(given, pipelining, work)
+    if given.work is None:
+        shutil.rmtree(work)
+    print()
+    return status
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--files", type=int, default=10_000)
@@ -132,7 +163,7 @@ def main() -> int:
     parser.add_argument("--fault-percent", type=float, default=30, help="attempts of a hundred that have a fault")
     parser.add_argument("--faults", type=lambda text: text.split(","), default=list(FAULTS), help=", ".join(FAULTS))
     parser.add_argument("--through", choices=("command", "downloader"), default="command")
-    parser.add_argument("--pipelining", type=int, default=1)
+    parser.add_argument("--pipelining", type=int, nargs="+", default=[1, 8], help="depths; 1: off")
     parser.add_argument("--jobs", type=int, default=64)
     parser.add_argument("--hosts", type=int, default=1, help="addresses of the server: a pause that it asks for is one host's")
     parser.add_argument("--retries", type=int, default=8)
@@ -144,7 +175,7 @@ def main() -> int:
     work = given.work or Path(tempfile.mkdtemp(prefix="faulty-files-"))
     work.mkdir(exist_ok=True)
     try:
-        return play(given, work)
+        return max(play_in(given, pipelining, work / f"pipelining-{pipelining}") for pipelining in given.pipelining)
     finally:
         if given.work is None:
             shutil.rmtree(work)

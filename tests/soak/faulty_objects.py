@@ -14,14 +14,15 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1])]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import qhttp
 from soak.object_fetching import Fetcher, Work
 from soak.runs import bound, tell
 from support.file_faults import FAULTS
 from support.file_server_process import FileServerProcess
 from support.seeded_files import LARGEST, SeededFiles
+
+import qhttp
 
 N_SHOWN = 10
 
@@ -44,7 +45,8 @@ def play(given, pipelining: int, folder: str) -> int:
     tell({"files": given.files, "seed": given.seed, "objects": given.objects, "pipelining": pipelining or "off",
           "whole, by SHA-256": len(work.whole), "corrupt": bound(work.n_corrupt, given.files),
           "duplicated": bound(work.n_duplicated, given.files),
-          "given to another request": bound(work.n_crossed, report["requests"]), "told by checksum alone": dict(work.told_by_checksum),
+          "given to another request": bound(work.n_crossed, report["requests"]),
+          "told by checksum alone": dict(work.told_by_checksum),
           "tries again": work.counts["tries again"], "continued by a Range": work.counts["continued by a Range"],
           "requests": report["requests"], "most for one file": report["most requests for one"],
           "connections": report["connections"], "faults": sum(report["faults"].values()), "faults by name": report["faults"],

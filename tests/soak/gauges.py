@@ -4,6 +4,7 @@ Everything here has its memory from the start, so that what is measured does not
 """
 import array
 import ctypes
+import itertools
 import math
 import os
 import sys
@@ -108,7 +109,7 @@ def slope(times, values) -> tuple[float, float]:
     squares = sum(r * r for r in rest)
     if squares == 0:
         return k, 0.0
-    r = max(0.0, min(0.95, sum(a * b for a, b in zip(rest, rest[1:], strict=False)) / squares))
+    r = max(0.0, min(0.95, sum(a * b for a, b in itertools.pairwise(rest)) / squares))
     n_own = max(3.0, n * (1 - r) / (1 + r))
     degrees = int(n_own - 2)
     error = math.sqrt(squares / n / (1 - 2 / n_own) / spread * n / n_own)

@@ -16,8 +16,9 @@ import io
 import os
 import time
 
-import qhttp
 from support.seeded_files import SeededFiles
+
+import qhttp
 
 QUEUE_LEN = 12              # requests of one object that wait or run
 MAX_TRIES = 25              # of one file; a server that faults five times at most needs far fewer
@@ -123,6 +124,13 @@ class Fetcher:
         while len(self._queue) < QUEUE_LEN and (job := self.work.next()) is not None:
             self._ask(job)
         return bool(self._queue)
+
+    def turn_to(self, work: Work) -> None:
+        """From now on it fetches files of another work; those of the one before have all come."""
+        if self in self.work.fetchers:
+            self.work.fetchers.remove(self)
+        self.work = work
+        work.fetchers.append(self)
 
     def leave(self) -> None:
         """Lets the object go, so that it can be freed."""

@@ -16,6 +16,7 @@ BLOCK_LEN = 8 << 20         # of the random block; a power of two
 STEP = 2_654_435_761        # odd: versions 0 .. BLOCK_LEN - 1 of a file stand at different places
 FIRST_DATE = 1_700_000_000  # Last-Modified of version 0; each version is a day younger
 DAY_S = 86_400
+OWN_LEN = 32                # of a content, that nothing else begins with
 
 
 def numbers(*key: int) -> tuple[int, float, float]:
@@ -50,6 +51,11 @@ class SeededFiles:
     def sha256(self, number: int, version: int = 0) -> bytes:
         """The SHA-256 of a file, 32 bytes."""
         return hashlib.sha256(self.view(number, version)).digest()
+
+    def owner(self, data: bytes, n_files: int) -> int | None:
+        """Whose these bytes are, by their beginning: the first such file of 0 .. n_files - 1; None: nobody's."""
+        start = data[:OWN_LEN]
+        return next((number for number in range(n_files if start else 0) if self.view(number, 0, 0, len(start)) == start), None)
 
     def etag(self, number: int, version: int = 0) -> str:
         """A strong entity tag, with its quotes."""
