@@ -5,6 +5,7 @@ import threading
 
 import pytest
 from engine.recording import noise
+from soak.gauges import forget_peak, peaks, resident
 from support import faults
 from support.actions import Close, Pause, ReceiveRequest, Reset, Send
 from support.loops import turn_until
@@ -14,6 +15,7 @@ import qhttp
 HUGE = 64 << 20
 MIDDLE = 3 << 20
 CHUNK = 100_003
+N_ONES, MOST_FOR_ONES = 1_000_000, 8_000_000     # chunks of one byte, and the bytes of memory that they may take
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +114,44 @@ def test_claim_of_a_huge_length_takes_no_memory_for_it(scripted_server, client):
     assert recorded.get() == ("WrongContentLength", faults.BODY)
 
 
+# -- in pieces as small as can be
+@pytest.fixture(scope="module")
+def ones():
+    """A body, and the same as one chunk for each byte."""
+    body = noise(N_ONES)
+    return body, b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("to", ["memory", "reader", "file", "object"])
+def test_body_of_a_million_chunks_is_whole_and_takes_its_own_size(scripted_server, client, tmp_path, ones, to):
+    body, chunks = ones
+    recorded = client(scripted_server([ReceiveRequest(), Send(faults.head(b"Transfer-Encoding: chunked") + chunks)]))
+    pieces, destination = [], None
+    if to == "reader":
+        recorded.http.readyRead.connect(lambda: pieces.append(recorded.http.readAll()))
+    elif to != "memory":
+        destination = open(tmp_path / "file", "w+b", buffering=0) if to == "file" else io.BytesIO()
+    forget_peak()
+    before = resident()
+    error, got = recorded.get(to=destination)
+    assert error == "NoError" and peaks()[0] - before < MOST_FOR_ONES
+    if destination is not None:
+        destination.seek(0)
+        got = destination.read()
+        destination.close()
+    assert b"".join([*pieces, got]) == body
+
+
 # -- into a real file
+def test_claim_of_a_huge_length_takes_no_room_in_a_file(scripted_server, client, tmp_path):
+    recorded = client(scripted_server([ReceiveRequest(), Send(faults.head(b"Content-Length: %d" % (1 << 33)) + noise(MIDDLE)),
+                                       Close()]))
+    with open(tmp_path / "file", "wb", buffering=0) as file:
+        assert recorded.get(to=file) == ("WrongContentLength", b"")
+        about = os.fstat(file.fileno())
+    assert about.st_size == MIDDLE and about.st_blocks * 512 < 2 * MIDDLE
+
+
 @pytest.mark.parametrize("framing", FRAMINGS)
 def test_huge_body_into_a_file_is_whole(scripted_server, client, tmp_path, huge, framing):
     path = tmp_path / "file"
