@@ -2,9 +2,11 @@
 import hashlib
 import json
 import socket
+import ssl
 
 import pytest
 
+from support.certificate import make_certificate
 from support.file_faults import FAULTS, N_PERCENT, FaultDraw
 from support.file_server_process import FileServerProcess
 from support.seeded_files import SeededFiles
@@ -295,4 +297,47 @@ def test_repr_digest_and_the_bound_of_faults_are_options():
         answers = [wire.answer() for _ in range(4)]
         assert [status for status, _, _ in answers] == [503, 503, 200, 200]
         assert answers[2][1]["repr-digest"].startswith("sha-256=:")
+        wire.sock.close()
+
+
+# -- whose an answer is
+@pytest.mark.parametrize("fields, name, status", [
+    ([], "", 200), (["Range: bytes=1-"], "", 206), (["Range: bytes=99999999-"], "", 416), ([], "503", 503),
+    (["Range: bytes=1-"], "whole for range", 200),
+])
+def test_answer_tells_which_file_was_asked_for(wire, fault, fields, name, status):
+    if name:
+        fault(name)
+    wire.ask(BIG, *fields)
+    got, told, _ = wire.answer()
+    assert (got, told["x-file"], "x-after-surplus" in told) == (status, str(BIG), False)
+
+
+def test_answer_behind_a_surplus_is_told_to_be(wire, server, fault):
+    fault("surplus")
+    wire.ask(SMALL)
+    wire.rest(lambda data: data.endswith((b"evil", b"\x00surplus\r\n")))
+    server.ask("only")
+    wire.ask(SMALL)
+    assert wire.answer()[1]["x-after-surplus"] == "1"
+
+
+def test_owner_is_told_by_the_beginning():
+    assert FILES.owner(bytes(FILES.view(BIG)), 1000) == BIG
+    assert FILES.owner(bytes(FILES.view(BIG))[1:], 1000) is None and FILES.owner(b"", 1000) is None
+
+
+# -- TLS
+@pytest.mark.parametrize("name, ending", [("", "enough"), ("fin", "fin"), ("reset", "fin")])     # ssl tells a reset as an end
+def test_tls_serves_the_same_and_faults_alike(tmp_path, name, ending):
+    pem = make_certificate(tmp_path)
+    with FileServerProcess(seed=SEED, max_faults=0, fault_percent=0, no_log=True, certificate=pem) as server:
+        server.ask(f"only {name}")
+        wire = Wire(server)
+        wire.sock = ssl.create_default_context(cafile=pem).wrap_socket(wire.sock, server_hostname="127.0.0.1")
+        wire.ask(SMALL)
+        content = bytes(FILES.view(SMALL))
+        data, how = wire.rest(lambda data: data.endswith(content))
+        assert how == ending and content.startswith(data.partition(b"\r\n\r\n")[2])
+        assert server.url(SMALL).startswith("https:") and server.ask("log") == []
         wire.sock.close()
