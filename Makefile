@@ -4,7 +4,7 @@
 #   build      the compiled floors, in place                       test-all   `test` on each CPython 3.11 to 3.13 found
 #   test-world tests against nginx, Apache, Squid, Dante, pyspnego, PySide6 (QHTTP_WORLD_REQUIRED=1: none may be missing)
 #   bench      compare with other clients; W=name for one workload  check      lint, types, package contents
-#   bench-bulk compare downloaders; W=name for one workload         soak       long runs: faults, kills, scarcity, steady load, any call
+#   bench-bulk compare downloaders; W=name for one workload         soak       long runs: faults, kills, scarcity, huge bodies, steady load
 #   adversarial  hostile answers on every way; W='qhttp-* ...' for some ways, RUNS and SPLITS for less
 #   sanitize   all tests under ASan and UBSan; C tests under       fuzz       coverage-guided: each kernel, and all of it through
 #              valgrind; threads under TSan                                   the core (fuzz-core); fuzz-merge keeps what was found
@@ -22,8 +22,11 @@ FUZZ_RUNS ?= 2000000
 FUZZ_CORE_RUNS ?= 1000000
 FUZZ_JOBS ?= 2
 FUZZ_FOLDER := build/fuzz$(if $(SANITIZED),-sanitized)
-SOAK_FILES ?= 20000
-SOAK_KILLS ?= 200
+SOAK_DOWNLOADS ?= 100000
+SOAK_FILES ?= 5000
+SOAK_KILLS ?= 50
+SOAK_MINUTES ?= 3
+SOAK_GIB ?= 4
 SOAK_EXAMPLES ?= 2000
 SOAK_SEED ?= 1
 DIFFERENTIAL_ANSWERS ?= 1000000
@@ -35,11 +38,8 @@ ALSO_WORLD := tests/protocol/test_auth_connection.py tests/engine/test_authentic
               tests/face/test_documented_proxy.py tests/bulk/test_metalink.py tests/aio
 ASAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
-#   bench-bulk compare downloaders; W=name for one workload         soak       long runs: faults, kills, scarcity, steady load, any call
-#   adversarial  hostile answers on every way; W='qhttp-* ...' for some ways, RUNS and SPLITS for less
-#   sanitize   all tests under ASan and UBSan; C tests under       fuzz       coverage-guided: each kernel, and all of it through
-#              valgrind; threads under TSan                                   the core (fuzz-core); fuzz-merge keeps what was found
-#   differential  a million mutated answers, given to other readers of HTTP as well: who makes what of them
+.PHONY: demo test test-world test-all build bench bench-bulk perf page docs check sanitize memcheck fuzz fuzz-core fuzz-merge \
+        clang differential adversarial soak clean servers
 
 $(VENV)/ready: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -123,12 +123,16 @@ sanitize: build memcheck
 	! cat build/sanitized/report.* 2>/dev/null
 
 soak: build
-	$(BIN)/python tests/soak/faulty_files.py --files $(SOAK_FILES)
-	$(BIN)/python tests/soak/faulty_files.py --files $(SOAK_FILES) --max-faults 0
+	$(BIN)/python tests/soak/faulty_objects.py --files $(SOAK_DOWNLOADS)
+	$(BIN)/python tests/soak/faulty_files.py --files $(SOAK_FILES) --hosts 8
+	$(BIN)/python tests/soak/faulty_files.py --files $(SOAK_FILES) --hosts 8 --through downloader
+	$(BIN)/python tests/soak/faulty_files.py --files $(SOAK_FILES) --hosts 8 --max-faults 0
 	$(BIN)/python tests/soak/kills.py --kills $(SOAK_KILLS)
 	$(BIN)/python tests/soak/kills.py --kills $(SOAK_KILLS) --signal mixed --change-versions
 	$(BIN)/python tests/soak/scarcity.py
 	QHTTP_MACHINE_EXAMPLES=$(SOAK_EXAMPLES) $(BIN)/pytest -q -s tests/state_machine --hypothesis-seed=$(SOAK_SEED)
+	$(BIN)/python tests/soak/huge.py --gib $(SOAK_GIB)
+	$(BIN)/python tests/soak/steady.py --minutes $(SOAK_MINUTES)
 
 adversarial: build
 	PYTHONPATH=tests $(BIN)/python -m adversarial.campaign --runs $(RUNS) --splits $(SPLITS) $(if $(W),--ways $(foreach way,$(W),'$(way)'))
