@@ -3,8 +3,8 @@ the arguments in JSON; prints a JSON object."""
 import ctypes
 import json
 import os
+import select
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -53,39 +53,52 @@ class Check:
                 "grew": max(self.samples) - max(first), "resident": max(self.samples), "descriptors": sorted(self.descriptors)}
 
 
-class Watch:
-    """The reader of a file that is being written: compares it, and gives its blocks back, so that it may be larger than the
-    file system. In a thread of its own; reading and comparing leave the GIL alone for long enough."""
+class Eater:
+    """The reader of a file that is being written: compares it, and gives its blocks back, so that the file may be larger than
+    what there is. A process of its own, so that the client's memory is the client's."""
 
-    def __init__(self, path: str, n: int, check: Check):
-        self._path, self._n, self._check, self.most_held, self._is_over = path, n, check, 0, False
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
+    def __init__(self, path: str, n: int):
+        self._path, self._n, self._most_held = path, n, 0
+        self._over, theirs = os.pipe()
+        results, self._told = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            os.close(theirs)
+            try:
+                check = self._eat()
+                os.write(self._told, json.dumps([check.n, check.is_right, self._most_held]).encode())
+            finally:
+                os._exit(0)
+        os.close(self._over)
+        os.close(self._told)
+        self._over, self._results = theirs, results
 
-    def _run(self) -> None:
-        while not os.path.exists(self._path) and not self._is_over:
-            time.sleep(0.001)
+    def end(self) -> tuple[int, bool, int]:
+        """All has been written: how much there was, whether it was right, and how many bytes were held at most."""
+        os.close(self._over)
+        with open(self._results, "rb") as results:
+            told = results.read()
+        os.waitpid(self._pid, 0)
+        return tuple(json.loads(told)) if told else (0, False, 0)
+
+    def _eat(self) -> Check:
+        check, libc, is_over = Check(), ctypes.CDLL(None), False
+        while not os.path.exists(self._path):
+            if select.select([self._over], [], [], 0.001)[0]:
+                return check            # nothing was written
         with open(self._path, "r+b", buffering=0) as file:
-            while self._check.n < self._n:
+            while check.n < self._n:
                 piece = file.read(PIECE_LEN)
                 if piece:
-                    self._check.write(piece)
-                    self._punch(file, self._check.n)
-                elif self._is_over:
-                    return
+                    check.write(piece)
+                    if check.n % KEPT_LEN < PIECE_LEN and check.n > KEPT_LEN:
+                        self._most_held = max(self._most_held, os.fstat(file.fileno()).st_blocks * 512)
+                        libc.fallocate(file.fileno(), PUNCH_HOLE, ctypes.c_long(0), ctypes.c_long(check.n - KEPT_LEN))
+                elif is_over:
+                    break
                 else:
-                    time.sleep(0.001)
-
-    def _punch(self, file, n: int) -> None:
-        if n % KEPT_LEN < PIECE_LEN and n > KEPT_LEN:
-            self.most_held = max(self.most_held, os.fstat(file.fileno()).st_blocks * 512)
-            self._libc.fallocate(file.fileno(), PUNCH_HOLE, ctypes.c_long(0), ctypes.c_long(n - KEPT_LEN))
-
-    def end(self) -> None:
-        """What was to be written has been."""
-        self._is_over = True
-        self._thread.join()
+                    is_over = bool(select.select([self._over], [], [], 0.001)[0])
+        return check
 
 
 def server_of(port: int) -> qhttp.QHttp:
@@ -188,15 +201,16 @@ def _turn_until(condition) -> None:
 # -- streams
 def stream(port: int, folder: str, way: str, path: str, n: int) -> dict:
     """A body larger than the machine's memory: is all of it right, and does nothing grow?"""
-    check, watch = Check(), None
+    check, name = Check(), os.path.join(folder, "body")
+    eater = {"file": Eater, "downloader": Eater}.get(way, lambda *_: None)(name + (".part" if way == "downloader" else ""), n)
     began, cpu = time.perf_counter(), time.process_time()
     if way == "downloader":
         with qhttp.Downloader([f"http://127.0.0.1:{port}{path}"], dir=folder, name="body", retries=0) as downloader:
-            failed = []
-            downloader.failed.connect(lambda transfer: failed.append(transfer.error))
-            watch = Watch(os.path.join(folder, "body.part"), n, check)
+            errors = []
+            downloader.failed.connect(lambda transfer: errors.append(transfer.error))
+            downloader.progress.connect(lambda transfer, done, total: check.look(done))
             downloader.run(LIMIT_MS)
-            error = failed[0] if failed else ""
+            error = errors[0] if errors else ""
     else:
         http, to = server_of(port), None
         if way == "read":
@@ -205,16 +219,16 @@ def stream(port: int, folder: str, way: str, path: str, n: int) -> dict:
         elif way == "device":
             to = check
         else:
-            to = open(os.path.join(folder, "body"), "wb", buffering=0)
-            watch = Watch(to.name, n, check)
+            to = open(name, "wb", buffering=0)
+            http.dataReadProgress.connect(lambda done, total: check.look(done))
         http.get(path, to)
         error = finish(http)
         if way == "file":
             to.close()
-    if watch is not None:
-        watch.end()
-    wall = time.perf_counter() - began
-    return {**check.told(n, error), "wall_s": wall, "cpu_s": time.process_time() - cpu, "held": watch.most_held if watch else 0}
+    wall, cpu, held = time.perf_counter() - began, time.process_time() - cpu, 0
+    if eater is not None:
+        check.n, check.is_right, held = eater.end()
+    return {**check.told(n, error), "wall_s": wall, "cpu_s": cpu, "held": held}
 
 
 if __name__ == "__main__":
