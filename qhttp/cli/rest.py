@@ -4,8 +4,8 @@ from __future__ import annotations
 import os
 
 from qhttp.cli import exits
-from qhttp.protocol.shown import shown_url
 from qhttp.errors import QHttpError
+from qhttp.protocol.shown import shown_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,4 +1,5 @@
-"""Builds the target's own modules and the program around them, beside modules of qhttp that clang has built (build.sh calls this):
+"""Builds the target's own modules and the program around them, beside modules of qhttp that clang has built (build.sh calls
+this):
 
     python tests/fuzz/setup.py <folder>
 
