@@ -1,4 +1,5 @@
 """The pages of documentation: every link leads somewhere, every runnable block runs and prints what stands below it."""
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -55,3 +56,10 @@ def test_pages_with_a_missing_file_or_heading_are_told(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# A title, with comma\n[a](gone.md) [b](#a-title-with-comma) [c](#nothing) [d](https://example.org/x)\n")
     assert pages.broken_links(page) == ["gone.md", "#nothing"]
+
+
+def test_pictures_are_those_that_are_drawn():
+    spec = importlib.util.spec_from_file_location("draw", ROOT / "tools" / "draw.py")
+    drawing = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(drawing)
+    assert {name for name, draw in drawing.DRAWN.items() if (drawing.PICTURES / name).read_text() != draw()} == set()
