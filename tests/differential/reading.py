@@ -69,7 +69,8 @@ def read(case: Case) -> Reading:
             reading.notes.add("interim-other")
         if any(key.lower() in FRAMING for key, _ in reading.fields):
             reading.notes.add("interim-about-framing")
-        if reading.minor == 0 or b"close" in reading.values(b"connection") + reading.values(b"proxy-connection"):
+        options = {one.lower() for name in (b"connection", b"proxy-connection") for one in reading.values(name)}
+        if reading.minor == 0 or b"close" in options:
             reading.notes.add("interim-closing")
     find_faults_of_framing(reading, case.method)
     if not reading.faults:
