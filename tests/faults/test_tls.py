@@ -36,7 +36,7 @@ def test_handshake_that_is_changed_or_cut_is_an_error_without_a_byte(way, contex
     asker = Asker(faulty, context=context)
     asker.wait_for_bytes(IDLE_S)            # a length that was changed is waited for, too
     error, body = asker.get("f09")
-    assert faulty.struck and (body == FILES["f09"] if error is None else body == b"")
+    assert (faulty.struck and body == FILES["f09"]) if error is None else body == b""
     asker.wait_for_bytes(PATIENT_S)
     assert asker.get("f10") == (None, FILES["f10"])
 
