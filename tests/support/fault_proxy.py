@@ -10,8 +10,10 @@ faults are in `support.way_faults`; each is called with the `Direction` when the
 Leaving the `with` block ends every pause, closes every socket and waits for the threads.
 """
 import contextlib
+import fcntl
 import socket
 import struct
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -19,8 +21,15 @@ from dataclasses import dataclass
 
 from support.scripted_server import BLOCK, FAREWELL_S, N_BACKLOG, WAIT_S, bound_socket
 
+LET_ARRIVE_S = 1.0          # at most, before a reset; a side that does not read takes nothing
+LOOK_S = 0.001
 CONNECT_S = 5.0             # how long the real server may take to accept
 RESET = struct.pack("ii", 1, 0)     # SO_LINGER that makes a close send RST
+
+
+def n_on_the_way(sock: socket.socket) -> int:
+    """Bytes that were sent and that the other side's kernel has not yet taken."""
+    return struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0]
 
 
 class WayOver(Exception):
@@ -83,7 +92,10 @@ class Direction:
         raise WayOver
 
     def reset(self) -> None:
-        """Sends RST to both sides."""
+        """Sends RST to both sides, when what was put has arrived: an RST would overtake it."""
+        end = time.monotonic() + LET_ARRIVE_S
+        while n_on_the_way(self.target) and time.monotonic() < end:
+            self.pause(LOOK_S)
         self.passage._is_reset = True
         self.passage._hang_up(socket.SHUT_RD)
         raise WayOver
