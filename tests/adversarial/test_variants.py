@@ -15,14 +15,15 @@ from adversarial.ways import WAYS, why_not
 
 DATA = pathlib.Path(__file__).parent / "data" / "more.json"
 CASES = {case["id"]: DEFAULTS | {"max_seconds": 3} | case for case in load_cases(DATA)}
-ASKED = [(way, name) for way in ("qhttp-direct", "client-direct") for name, case in CASES.items() if not why_not(WAYS[way],
-case)]
+ASKERS = "qhttp-direct", "client-direct", "files-direct"        # the last one for parts that are continued
+ASKED = [(way, name) for way in ASKERS for name, case in CASES.items()
+         if not why_not(WAYS[way], case) and (way != "files-direct" or "resume" in case.get("needs", []))]
 
 
 @pytest.fixture(scope="module")
 def players():
     """Made once: the first play of each is a warm-up."""
-    return {way: Player(way, None) for way in ("qhttp-direct", "client-direct")}
+    return {way: Player(way, None) for way in ASKERS}
 
 
 def faults_of(case, player):
