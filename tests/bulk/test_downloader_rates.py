@@ -46,7 +46,7 @@ def test_rate_of_a_host_is_its_own(tmp_path):
         rows = [slow.url("/a"), *(other.url(path) for path in other.answers)]
         with running(rows, dir=tmp_path, host_limit_rate=50_000) as (downloader, seen):
             downloader.start()
-            downloader.turn_until(lambda: len(seen.finished) == 3)
+            downloader.turn_until(lambda: len(seen.finished) == 3 and slow.log)
             assert len(slow.log) == 1
             downloader.stop()
 
