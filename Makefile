@@ -5,7 +5,7 @@
 #   test-world tests against nginx, Apache, Squid, Dante, pyspnego, PySide6 (QHTTP_WORLD_REQUIRED=1: none may be missing)
 #   bench      compare with other clients; W=name for one workload  check      lint, types, package contents
 #   bench-bulk compare downloaders; W=name for one workload         soak       long runs: faults, kills, scarcity, huge bodies, steady load
-#   adversarial  hostile answers on every way; W='qhttp-* ...' for some ways, RUNS and SPLITS for less
+#   adversarial  hostile answers on every way; W='qhttp-* ...' for some of them
 #   sanitize   all tests under ASan and UBSan; C tests under       fuzz       coverage-guided: each kernel, and all of it through
 #              valgrind; threads under TSan                                   the core (fuzz-core); fuzz-merge keeps what was found
 #   differential  a million mutated answers, given to other readers of HTTP as well: who makes what of them
@@ -31,8 +31,8 @@ SOAK_EXAMPLES ?= 2000
 SOAK_SEED ?= 1
 DIFFERENTIAL_ANSWERS ?= 1000000
 DIFFERENTIAL_SEED ?= 1
-RUNS ?= 3
-SPLITS ?= 20
+ADVERSARIAL_RUNS ?= 3
+ADVERSARIAL_SPLITS ?= 20
 # Outside of tests/world, and skipping what needs pyspnego, PySide6, pyarrow or uvloop where those are missing:
 ALSO_WORLD := tests/protocol/test_auth_connection.py tests/engine/test_authentication.py tests/compat/test_devices.py \
               tests/face/test_documented_proxy.py tests/bulk/test_metalink.py tests/aio
@@ -135,7 +135,8 @@ soak: build
 	$(BIN)/python tests/soak/steady.py --minutes $(SOAK_MINUTES)
 
 adversarial: build
-	PYTHONPATH=tests $(BIN)/python -m adversarial.campaign --runs $(RUNS) --splits $(SPLITS) $(if $(W),--ways $(foreach way,$(W),'$(way)'))
+	PYTHONPATH=tests $(BIN)/python -m adversarial.campaign --runs $(ADVERSARIAL_RUNS) --splits $(ADVERSARIAL_SPLITS) \
+	    $(if $(W),--ways $(foreach way,$(W),'$(way)'))
 
 clang:
 	@tools/debian_packages.sh clang=clang '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a=libclang-rt-dev'
