@@ -4,7 +4,7 @@
     python -m adversarial.campaign --ways qhttp-direct                      # one way; patterns and several are allowed
     python -m adversarial.campaign --ways 'files-*' --modes whole,byte --runs 1
     python -m adversarial.campaign --only 'ch_*' te_nul chunked             # cases by id or category
-    python -m adversarial.campaign --cases other.json                       # cases of the same form from elsewhere
+    python -m adversarial.campaign --cases adversarial/data/*.json          # other files of cases, of the same form
 
 Each play is judged, and has to come to the same in each run. A play that is wrong in a way that a busy machine explains (too
 slow, too large, an error where there should be none) is played once more, alone, and that verdict counts; plays that do not
@@ -144,7 +144,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the first of them")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", nargs="+", default=["*"], metavar="PATTERN", help="ids or categories of cases")
-    parser.add_argument("--cases", type=pathlib.Path, default=DATA, help="a file of cases")
+    parser.add_argument("--cases", type=pathlib.Path, nargs="+", default=[DATA], metavar="FILE", help="of the corpus's form")
     parser.add_argument("--jobs", type=int, default=4 * (os.cpu_count() or 1), help="children that compute, at a time")
     parser.add_argument("--waiting", type=int, default=N_WAITING, help="children that mostly wait, at a time")
     parser.add_argument("--most-again", type=int, default=500, help="plays that are repeated alone, at most")
@@ -154,7 +154,8 @@ def main() -> int:
         ways = ways_like(given.ways)
     except ValueError as why:
         parser.error(str(why))
-    chosen, modes = select(given.only, cases(given.cases)), given.modes or mode_names(given.splits, given.seed)
+    known = {name: case for path in given.cases for name, case in cases(path).items()}
+    chosen, modes = select(given.only, known), given.modes or mode_names(given.splits, given.seed)
     if not chosen:
         parser.error("no case fits")
     if given.left_out:

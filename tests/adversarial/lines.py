@@ -1,9 +1,9 @@
 """What a case's bytes are to the requests that stand behind its own on one connection (RFC 9112 section 9.3.2).
 
 What comes behind an answer is, on a line, the answer to the next request that was sent: nobody can tell that it was meant as
-something else. So where a case sends a second answer behind the first, nothing is sent behind its request; where it sends
-other bytes there, the requests behind may fail, but never get those bytes as an answer. In all other cases each of them has
-to be answered, on another connection if need be.
+something else. So where a case sends another answer behind the first, final or interim, nothing is sent behind its request;
+where it sends other bytes there, the requests behind may fail, but never get those bytes as an answer. In all other cases each
+of them has to be answered, on another connection if need be.
 """
 import base64
 import re
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 N_BEHIND = 2            # requests behind that of the case
 MOST = 16 << 20         # bytes of a step that are looked at: no answer of a case that is to be accepted has more
-WITHOUT_BODY = {204, 304}
+WITHOUT_BODY, RESET_CONTENT = {204, 304}, 205
 STATUS_LINE = re.compile(rb"HTTP/\d\.\d (\d{3})[ \r]")
 FINAL = re.compile(rb"HTTP/\d\.\d [2-9]\d\d[ \r]")
 LENGTH = re.compile(rb"(?im)^content-length:[ \t]*(\d+)[ \t]*\r$")
@@ -30,7 +30,7 @@ class Line:
         sent, is_forgetful = sent_by(case["server"])
         rest = behind_answer(sent, case["method"] == "HEAD")
         may_fail = bool(case.get("probe_may_fail")) or rest != b""
-        has_answer = FINAL.search(rest if rest is not None else sent[1:]) is not None
+        has_answer = (STATUS_LINE.search(rest) if rest is not None else FINAL.search(sent[1:])) is not None
         return cls(0 if has_answer or is_forgetful else N_BEHIND, may_fail)
 
 
@@ -61,6 +61,8 @@ def behind_answer(data: bytes, is_head: bool) -> bytes | None:
             lengths, coding = LENGTH.findall(head), b"\ntransfer-encoding" in head.lower()
             if is_head or status in WITHOUT_BODY:
                 return data[at:]
+            if status == RESET_CONTENT:
+                return None             # it has no body, and yet may be framed as if it had one (RFC 9110 section 15.3.6)
             if CHUNKED.search(head) and not lengths:
                 return behind_chunks(data, at)
             if b"\ncontent-length" not in head.lower() and not coding:

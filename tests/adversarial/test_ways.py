@@ -88,6 +88,8 @@ def test_pipelined_connection_lost_behind_the_answer_requests_behind_are_answere
     ([{"send": HELLO["send"] * 2}], "GET", 0, True),                                # a second answer
     ([HELLO, {"sleep_ms": 1}, HELLO], "GET", 0, True),
     ([HELLO, {"await": "head"}, HELLO], "GET", N_BEHIND, False),                    # it is asked for
+    ([{"send": HELLO["send"] + "HTTP/1.1 100 Continue\r\n\r\n"}], "GET", 0, True),
+    ([{"send": "HTTP/1.1 205 Reset\r\n\r\n\n"}], "GET", N_BEHIND, True),
     ([{"send": HELLO["send"] + "X"}], "GET", N_BEHIND, True),
     ([HELLO], "HEAD", N_BEHIND, True),
     ([UNTIL_CLOSE, HELLO, {"close": True}], "GET", N_BEHIND, False),
