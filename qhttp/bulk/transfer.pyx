@@ -93,12 +93,12 @@ cdef class Transfer(Answered):
     def take_turn(self):
         """Its request has been sent behind another one's, which is answered: it has the lane."""
         cdef Exchange exchange = self.exchange      # a reference of our own: it may be its end
-        if self.state != RUNNING or exchange is None or not exchange.sent_ahead:
-            return                      # it has ended meanwhile, or was sent once more
+        if self.state != RUNNING:
+            return                      # it has ended meanwhile
         if self.is_cancelled:
             self.cancel()
-        elif self.tell_started() and self.exchange is exchange:
-            exchange.begin()
+        elif exchange is not None and exchange.sent_ahead and self.tell_started() and self.exchange is exchange:
+            exchange.begin()            # if it was not sent once more meanwhile
 
     cdef object send(self):
         cdef Exchange exchange
