@@ -6,8 +6,8 @@
 #   bench      compare with other clients; W=name for one workload  check      lint, types, package contents
 #   bench-bulk compare downloaders; W=name for one workload         soak       long runs: faults, kills, scarcity, huge bodies, steady load
 #   adversarial  hostile answers on every way; W='qhttp-* ...' for some of them
-#   sanitize   all tests under ASan and UBSan; C tests under       fuzz       coverage-guided: each kernel, and all of it through
-#              valgrind; threads under TSan                                   the core (fuzz-core); fuzz-merge keeps what was found
+#   sanitize   all tests under ASan and UBSan; C tests under       fuzz       coverage-guided: each kernel, and all of them
+#              valgrind (memcheck); threads under TSan             fuzz-merge  through the core; what it found, into the tree
 #   differential  a million mutated answers, given to other readers of HTTP as well: who makes what of them
 #   perf       instruction counts of the hot pieces      page       docs/benchmarks.md from bench/published/
 #   docs       the site, into build/docs; links and programs of the pages, the reference's table, the examples
@@ -144,8 +144,7 @@ clang:
 fuzz: fuzz-core
 	$(MAKE) --no-print-directory -C src_c fuzz FUZZ_RUNS=$(FUZZ_RUNS) FUZZ_JOBS=$(FUZZ_JOBS)
 
-# The compiled floors, and llhttp with them, as clang builds them for libFuzzer; SANITIZED=1: with ASan and UBSan besides, at a third
-# of the speed.
+# The compiled floors, and llhttp with them, as clang builds them for libFuzzer; SANITIZED=1: with ASan and UBSan besides.
 fuzz-core: clang $(VENV)/ready
 	@tests/fuzz/build.sh $(BIN)/python $(FUZZ_FOLDER)
 	@tests/fuzz/run.sh $(FUZZ_FOLDER) $(FUZZ_CORE_RUNS)

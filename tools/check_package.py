@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def complaints(sdist_names: list[str], wheel_names: list[str]) -> list[str]:
     found = [f"the sdist has generated C: {name}" for name in sdist_names if name.endswith(".c") and "/src_c/" not in name
-             and "/bench/" not in name]
+             and "/bench/" not in name and "/tests/" not in name]
     found += [f"the sdist has a binary: {name}" for name in sdist_names if name.endswith((".so", ".pyc"))]
     found += [f"the wheel lacks {name}" for name in WANTED - set(wheel_names)]
     found += [f"the wheel has sources of the build: {name}" for name in wheel_names if name.endswith((".pyx", ".c", ".h"))]

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages named as program=package that are missing; in the place of a program there may be the path of a file,
-# with wildcards. Without root, or without apt, it only says what is missing: what needs them says so itself.
+# Installs the Debian packages named as program=package that are missing; a program may be the path of a file, with wildcards.
+# Without root, or without apt, it only says what is missing: what needs them says so itself.
 set -u
 missing=()
 for pair in "$@"; do

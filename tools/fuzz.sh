@@ -3,8 +3,8 @@
 #
 #   fuzz.sh <program> <folder> <corpus> <runs> [options of libFuzzer ...]
 #
-# What is found goes to <folder>/corpus and <folder>/log, which stay for the next run; <corpus> is the one of the tree. With MERGE=1
-# nothing is run: inputs that reach edges which those of the tree do not reach are added to the tree's, as few as will do.
+# What is found goes to <folder>/corpus and <folder>/log, which stay for the next run; <corpus> is the one of the tree. With
+# MERGE=1 nothing is run: inputs that reach edges which the tree's do not reach are added to those, as few as will do.
 set -u
 program=$1 folder=$2 corpus=$3 runs=$4 name=$(basename "$1")
 shift 4

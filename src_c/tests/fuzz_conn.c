@@ -1,7 +1,7 @@
-/* fuzz_conn.c: a connection from its first request to its end, through turns of the loop: heads and interim heads, bodies of every
- * framing, answers asked ahead and kept, stale connections, sinks that are full, pauses; its bytes moved by the loop, or by its
- * owner. The peer sends the same once at once and once in another schedule (pieces, interruptions, partial writes, pauses,
- * connections that doze, poller words in vain): what the owner is told and gets is the same.
+/* fuzz_conn.c: a connection from its first request to its end, through turns of the loop: heads and interim heads, bodies
+ * of every framing, answers asked ahead and kept, stale connections, sinks that are full, pauses; its bytes moved by the
+ * loop, or by its owner. The peer sends the same once at once and once in another schedule (pieces, interruptions, partial
+ * writes, pauses, connections that doze, poller words in vain): what the owner is told and gets is the same.
  *
  * The owner does what an exchange does. 0xff 0xff in the input: the peer waits there for the next request. */
 #include "fuzz_owner.h"

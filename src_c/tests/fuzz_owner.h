@@ -1,5 +1,5 @@
-/* fuzz_owner.h: who owns the connection of fuzz_conn.c: asks, takes heads, has bodies received, as an exchange does, and notes what it
- * gets. With a foreign connection it moves the bytes, too, as a socket object that gives what it likes. */
+/* fuzz_owner.h: who owns the connection of fuzz_conn.c: asks, takes heads, has bodies received, as an exchange does, and
+ * notes what it gets. With a foreign connection it moves the bytes, too, as a socket object that gives what it likes. */
 #ifndef FUZZ_OWNER_H
 #define FUZZ_OWNER_H
 
@@ -139,10 +139,11 @@ static void finish(owner *o, size_t n_surplus)
             fail(o, status);
     } else {
         HOLDS(qh_conn_rest(&loop, conn) == 0);
-        if (!o->p->unasked && peer.taken == allowed() && !peer_is_readable() && o->held_at == o->held_end && chance(&o->when, 2) == 0)
+        bool is_silent = peer.taken == allowed() && !peer_is_readable() && o->held_at == o->held_end;
+        if (is_silent && !o->p->unasked && chance(&o->when, 2) == 0)
             ask(o);
         else
-            o->is_open = true; /* it is asked when it has been silent for a while: what comes unasked for is seen in any schedule */
+            o->is_open = true; /* it is asked when it has been silent for a while: what comes unasked for is always seen */
     }
 }
 

@@ -1,6 +1,6 @@
-/* fuzz_place.c: files put in their places, in any setting and with any call of the system failing. What has its name is whole; a name
- * that was taken is not touched; a small body that gets no name leaves nothing behind, a part stays open and locked; no descriptor
- * is lost. On a file system in memory (TMPDIR), for speed. */
+/* fuzz_place.c: files put in their places, in any setting and with any call of the system failing. What has its name is
+ * whole; a name that was taken is not touched; a small body that gets no name leaves nothing behind, a part stays open and
+ * locked; no descriptor is lost. On a file system in memory (TMPDIR), for speed. */
 #include <dirent.h>
 
 #include "fuzz.h"

@@ -1,5 +1,5 @@
-/* fuzz_poller.c: any sequence of calls of the poller, held against a model: what is in the set and ready is told, each once, with the
- * flags that were asked for; nothing else is; a wake-up and a timer are told once. */
+/* fuzz_poller.c: any sequence of calls of the poller, held against a model: what is in the set and ready is told, each
+ * once, with the flags that were asked for; nothing else is; a wake-up and a timer are told once. */
 #include <errno.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -7,7 +7,7 @@
 #include "fuzz.h"
 #include "poller.h"
 
-enum { N_FDS = 4, READY_MAX = 16 };
+enum { N_FDS = 4, READY_MAX = 16, FIRST_TOKEN = 100 };
 
 static qh_poller poller;
 static int fds[N_FDS];
@@ -31,7 +31,9 @@ static void expect_wait(const model *models, bool woken, bool rang, int cap)
         n_ready += (models[i].interest & readiness(&models[i])) != 0;
     HOLDS(n == (n_ready < cap ? n_ready : cap));
     for (int i = 0; i < n; i++) {
-        unsigned which = ready[i].token == QH_TOKEN_TIMER ? 30 : ready[i].token == QH_TOKEN_WAKE ? 31 : (unsigned)ready[i].token - 100;
+        uint64_t token = ready[i].token;
+        unsigned which = token == QH_TOKEN_TIMER ? 30 : token == QH_TOKEN_WAKE ? 31 : (unsigned)token - FIRST_TOKEN;
+        HOLDS(which < N_FDS || which >= 30);
         HOLDS(!(told & 1u << which));
         told |= 1u << which;
         if (which == 30)
@@ -39,7 +41,7 @@ static void expect_wait(const model *models, bool woken, bool rang, int cap)
         else if (which == 31)
             HOLDS(woken && ready[i].flags == QH_READABLE);
         else
-            HOLDS(which < N_FDS && ready[i].flags == (models[which].interest & readiness(&models[which])));
+            HOLDS(ready[i].flags == (models[which].interest & readiness(&models[which])));
     }
 }
 
@@ -60,14 +62,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t input_len)
         switch (input[i] % 8) {
         case 0:
             if (m->interest == 0) {
-                HOLDS(qh_poller_add(&poller, fds[which], flags, 100 + which) == 0);
+                HOLDS(qh_poller_add(&poller, fds[which], flags, FIRST_TOKEN + which) == 0);
                 m->interest = flags;
             } else {
-                HOLDS(qh_poller_add(&poller, fds[which], flags, 100 + which) == -1 && errno == EEXIST);
+                HOLDS(qh_poller_add(&poller, fds[which], flags, FIRST_TOKEN + which) == -1 && errno == EEXIST);
             }
             break;
         case 1:
-            HOLDS(qh_poller_change(&poller, fds[which], flags, 100 + which) == (m->interest ? 0 : -1));
+            HOLDS(qh_poller_change(&poller, fds[which], flags, FIRST_TOKEN + which) == (m->interest ? 0 : -1));
             m->interest = m->interest ? flags : 0;
             break;
         case 2:

@@ -1,6 +1,6 @@
-/* fuzz_poller.h: a poller and a clock that say what a schedule wants, in the place of the system's: the one connection that is in
- * the set is ready where the peer of fuzz_system.h is; words in vain, interruptions, other tokens and sudden leaps of time come
- * in between. */
+/* fuzz_poller.h: a poller and a clock that say what a schedule wants, in the place of the system's: the one connection that
+ * is in the set is ready where the peer of fuzz_system.h is; words in vain, interruptions, other tokens and sudden leaps of
+ * time come in between. */
 #ifndef FUZZ_POLLER_H
 #define FUZZ_POLLER_H
 

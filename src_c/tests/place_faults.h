@@ -1,5 +1,5 @@
-/* place_faults.h: the calls of the system that place.c makes, one of which fails on demand (the linker puts the __wrap_ functions here
- * in their place). */
+/* place_faults.h: the calls of the system that place.c makes, one of which fails on demand (the linker puts the __wrap_
+ * functions here in their place). */
 #ifndef PLACE_FAULTS_H
 #define PLACE_FAULTS_H
 

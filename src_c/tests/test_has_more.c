@@ -1,5 +1,5 @@
-/* test_has_more.c: the owner of a connection holds bytes that no poller knows of: it is called for them as soon as somebody waits
- * for them, whatever else happens to the connection meanwhile. */
+/* test_has_more.c: the owner of a connection holds bytes that no poller knows of: it is called for them as soon as somebody
+ * waits for them, whatever else happens to the connection meanwhile. */
 #include "turn_internal.h"
 #include "world.h"
 

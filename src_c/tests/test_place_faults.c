@@ -1,4 +1,5 @@
-/* test_place_faults.c: files put in their places while one call of the system fails: what is told, what stays, that nothing is left. */
+/* test_place_faults.c: files put in their places while one call of the system fails: what is told, what stays, that nothing
+ * is left. */
 #include <dirent.h>
 
 #include "check.h"

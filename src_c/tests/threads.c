@@ -1,9 +1,10 @@
-/* threads.c: all that threads share, at once, for TSan (`make tsan`): loops of their own threads, each with connections that a server
- * thread answers; bodies that go to a file thread, as in qhttp/bulk/files.pyx, and are put into one folder by all of them, under
- * names that others want, too; wake-ups from everywhere; connections whose last reference goes in another thread; and a process
- * that forks in the middle of it.
+/* threads.c: all that threads share, at once, for TSan (`make tsan`): loops of their own threads, each with connections
+ * that a server thread answers; bodies that go to a file thread, as in qhttp/bulk/files.pyx, and are put into one folder by
+ * all of them, under names that others want, too; wake-ups from everywhere; connections whose last reference goes in
+ * another thread; and a process that forks in the middle of it.
  *
- * What the interpreter's lock guards in qhttp, a mutex guards here. What is not under it is what qhttp does without that lock. */
+ * What the interpreter's lock guards in qhttp, a mutex guards here. What is not under it is what qhttp does without that
+ * lock. */
 #include <pthread.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -147,8 +148,8 @@ static void give_away(user *u, line *l)
     unsigned name = l->n_answers * 2 + u->number % 2; /* some names are wanted twice */
     snprintf(one->part, sizeof one->part, "%s/%u.part", folder, name);
     snprintf(one->path, sizeof one->path, "%s/%u-%d", folder, name, (int)(l - u->lines));
-    one->place = (qh_place){.part = one->part, .path = one->path, .data = one->body, .len = BODY_LEN, .fd = -1, .size = BODY_LEN,
-                            .is_named = l->n_answers % 3 == 0, .wants_ino = true};
+    one->place = (qh_place){.part = one->part, .path = one->path, .data = one->body, .len = BODY_LEN, .size = BODY_LEN,
+                            .fd = -1, .is_named = l->n_answers % 3 == 0, .wants_ino = true};
     l->body = NULL;
     u->n_given++;
     pthread_mutex_lock(&gate);
@@ -175,10 +176,11 @@ static void take(user *u, const qh_event *event)
         if (status != QH_DONE)
             return;
     } else if (event->kind != QH_EVENT_END) {
-        require(event->kind == QH_EVENT_PROGRESS || event->kind == QH_EVENT_FIRST_BYTES || event->kind == QH_EVENT_IDLE_END, "event");
+        require(event->kind == QH_EVENT_PROGRESS || event->kind == QH_EVENT_FIRST_BYTES, "event");
         return;
     }
-    require(l->sink.len == BODY_LEN && l->body[0] == 'a' + (int)(l->n_answers % 26) && l->body[BODY_LEN - 1] == l->body[0], "body");
+    char wanted = (char)('a' + l->n_answers % 26);
+    require(l->sink.len == BODY_LEN && l->body[0] == wanted && l->body[BODY_LEN - 1] == wanted, "body");
     give_away(u, l);
     require(qh_conn_rest(&u->loop, conn) == 0, "qh_conn_rest");
     if (++l->n_answers < N_ROUNDS)
@@ -272,7 +274,8 @@ static void begin_user(unsigned number)
     require(qh_loop_open(&u->loop) == 0 && pthread_mutex_init(&u->mutex, NULL) == 0, "qh_loop_open");
     for (unsigned i = 0; i < N_CONNS; i++) {
         pair both = local_pair();
-        require(fcntl(both.peer, F_SETFL, 0) == 0 && qh_conn_open(&u->loop, &u->lines[i].conn, both.ours, true) == 0, "qh_conn_open");
+        require(fcntl(both.peer, F_SETFL, 0) == 0, "fcntl"); /* the server may wait */
+        require(qh_conn_open(&u->loop, &u->lines[i].conn, both.ours, true) == 0, "qh_conn_open");
         u->lines[i].conn.owner = u;
         u->lines[i].peer = both.peer;
     }
@@ -318,7 +321,8 @@ int main(void)
     row("threads_share_what_they_may_every_file_whole");
     for (unsigned i = 0; i < N_LOOPS; i++)
         begin_user(i);
-    require(pthread_create(&disturber, NULL, disturb, NULL) == 0 && pthread_create(&forker, NULL, fork_often, NULL) == 0, "thread");
+    require(pthread_create(&disturber, NULL, disturb, NULL) == 0, "thread");
+    require(pthread_create(&forker, NULL, fork_often, NULL) == 0, "thread");
     for (unsigned i = 0; i < N_LOOPS; i++) {
         require(pthread_create(&threads[n++], NULL, serve, &users[i]) == 0, "thread");
         require(pthread_create(&threads[n++], NULL, turn_loop, &users[i]) == 0, "thread");

@@ -1,8 +1,8 @@
 # cython: language_level=3
 """One or several requests over one connection of the product's, and what became of them.
 
-The connection is a socket that is handed over connected, as Opening does it, or one that the pool has kept; its bytes are received
-by the loop, or through a socket object's methods. Nothing here looks into an answer.
+The connection is a socket that is handed over connected, as Opening does it, or one that the pool has kept; its bytes are
+received by the loop, or through a socket object's methods. Nothing here looks into an answer.
 """
 from libc.errno cimport EAGAIN, errno
 from libc.stdint cimport uint64_t

@@ -1,8 +1,8 @@
 # cython: language_level=3
 """One input of the fuzz target: an answer is received at once, and then again in pieces; what becomes of it must be the same.
 
-The first bytes of an input are choices: what is asked, where the body goes, how the answer is cut, how the server ends. The rest is
-what the server sends. What is looked at:
+The first bytes of an input are choices: what is asked, where the body goes, how the answer is cut, how the server ends. The
+rest is what the server sends. What is looked at:
 
     nothing is raised but what is told; every exchange comes to the same end, with the same head, body and error
     heads, and bodies that are not chunked, are the bytes that were sent, at their places
@@ -12,8 +12,7 @@ what the server sends. What is looked at:
 from libc.stdint cimport uint8_t
 
 from core_run cimport (
-    BREAKS, CUTS_MAX, ENDED, ENDS, FAILED, LINE_MAX, LOST, N_SINKS, NOTHING_YET, REPEATED, STAYS_OPEN, TO_FILE, TO_NOTHING, TUNNELLED, Plan,
-    Run, Told,
+    BREAKS, CUTS_MAX, ENDED, FAILED, LINE_MAX, LOST, N_SINKS, NOTHING_YET, REPEATED, STAYS_OPEN, TO_FILE, Plan, Run, Told,
 )
 from qhttp._core cimport Timer, current_loop
 from qhttp.engine.observer cimport Request

@@ -1,5 +1,4 @@
-"""Builds the target's own modules and the program around them, beside modules of qhttp that clang has built (build.sh calls
-this):
+"""Builds the target's own modules, and the program around them, beside the modules of qhttp that build.sh has built:
 
     python tests/fuzz/setup.py <folder>
 
