@@ -64,7 +64,7 @@ cdef class Run:
     cdef Pool pool
     cdef Connection connection
     cdef list line              # of Told, all there can be
-    cdef object key, file, sock
+    cdef object route, key, file, sock
     cdef int n, ours, peer
     cdef bint is_open           # the connection could be used again in the end
     cdef object start(self, Plan plan)

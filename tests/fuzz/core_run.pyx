@@ -127,8 +127,8 @@ cdef class Plan:
 
 
 cdef class Run:
-    def __cinit__(self, loop, pool, key):
-        self.loop, self.pool, self.key = loop, pool, key
+    def __cinit__(self, loop, pool, route):
+        self.loop, self.pool, self.route, self.key = loop, pool, route, route.key
         self.ours = self.peer = -1
         self.file = fdopen(memfd_create("body"), "w+b", 0)
         self.sock = Socket()
@@ -158,7 +158,7 @@ cdef class Run:
         else:
             told.sink = Sink()
         told.exchange = exchange
-        exchange.loop, exchange.pool, exchange.key = self.loop, self.pool, self.key
+        exchange.loop, exchange.pool, exchange.key, exchange.route = self.loop, self.pool, self.key, self.route
         exchange.sink, exchange.observer, exchange.options = told.sink, told, plan.options
         exchange.carry(plan.request)
 

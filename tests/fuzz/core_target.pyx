@@ -25,6 +25,7 @@ from os import listdir, pread, readlink
 from os.path import exists
 
 from qhttp._core import Limits
+from qhttp.engine.route import Route
 from qhttp.errors import ProtocolError, QHttpError
 
 cdef enum:
@@ -97,7 +98,7 @@ cdef class Target:
     def __cinit__(self):
         self.requests = [make_request(i) for i in range(N_METHODS)]
         self.options = [make_options(i) for i in range(4)]
-        self.run = Run(current_loop(), Pool(1), ("http", "h", 80))
+        self.run = Run(current_loop(), Pool(1), Route("h", 80))
         for told in self.run.line:
             (<Told>told).reads_early = False
         self.whole, self.pieces = Plan(), Plan()
@@ -128,7 +129,7 @@ cdef class Target:
         self.whole.end_comes_along = choices[0] >> 7 & 1
         self.pieces.reads_early = choices[1] >> 5 & 1
         self.pieces.is_foreign = choices[1] >> 6 & 1
-        self.pieces.is_again = choices[1] >> 7 & 1
+        self.pieces.is_again = not (choices[1] >> 6)     # as a rule: a connection is dear to make
         # A cut somewhere, another behind it, and one or many bytes alone there.
         at = (choices[2] | <size_t>(choices[3]) << 8) % (length + 1)
         self.pieces.cuts[0] = at
@@ -222,7 +223,6 @@ cdef class Target:
         whole_open = self.run.is_open
         for told in self.run.line:
             is_challenge = is_challenge or told.was_challenged
-        self.pieces.is_foreign = self.pieces.is_foreign and not self.pieces.is_again
         if self.pieces.is_again and whole_open:
             self.pieces.is_early = False    # what comes before it is asked for makes a connection unfit
         pieces = self.play(self.pieces, answer, length, False)
