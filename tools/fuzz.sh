@@ -16,7 +16,7 @@ if [ "${MERGE:-0}" = 1 ]; then
     echo "$name: $(find "$corpus" -type f | wc -l) inputs, $(cat "$corpus"/* | wc -c) bytes in the tree"
     exit 0
 fi
-"$program" -runs="$runs" -entropic=0 -artifact_prefix="$folder/found-" "$@" "$folder/corpus" "$corpus" >"$folder/log" 2>&1
+"$program" -runs="$runs" -entropic=0 -reload=0 -artifact_prefix="$folder/found-" "$@" "$folder/corpus" "$corpus" >"$folder/log" 2>&1
 result=$?
 awk -v name="$name" -v runs="$runs" -v result=$result '
     /^#[0-9]+\t/ && match($0, /cov: [0-9]+/) {

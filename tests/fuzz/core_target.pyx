@@ -136,7 +136,7 @@ cdef class Target:
         at += choices[4] % (length + 1 - at)
         self.pieces.cuts[1] = at
         n_cuts = 2
-        for i in range(choices[5] % 4 if choices[5] < 248 else CUTS_MAX - 2):
+        for i in range(0 if choices[5] < 128 else choices[5] % 4 if choices[5] < 250 else CUTS_MAX - 2):
             if at + i + 1 < length:
                 self.pieces.cuts[n_cuts] = at + i + 1
                 n_cuts += 1
