@@ -271,24 +271,27 @@ cdef class Connection(Endpoint):
         cdef uint64_t start = self.c.n_sent + self.unsent() + self.later_len
         if self.line is None:
             self.line, self.later = [], []
-        self.line.append(watcher)
         self.later.append(piece)
+        try:
+            self.line.append(watcher)
+        except MemoryError:             # a request without an owner, or the other way round, would shift all answers behind it
+            self.later.pop()
+            raise
         self.later_len += PyBytes_GET_SIZE(piece)
         self.c.pipelined = True
         return start
 
     cdef int send_line(self) except -1:
         """Sends what stands in line and was not sent yet, by one call."""
-        cdef bytes whole
+        cdef bytes whole = b"".join(self.later)
         if self.channel is not None:
-            whole = b"".join(self.later)
             self.later.clear()
             self.later_len = 0
             self.channel.send(self, whole, False)
             return 0
         if self.c.out_left:
-            self.later.insert(0, self.out[PyBytes_GET_SIZE(self.out) - self.c.out_left:])
-        whole = self.out = b"".join(self.later)
+            whole = self.out[PyBytes_GET_SIZE(self.out) - self.c.out_left:] + whole
+        self.out = whole
         self.later.clear()
         self.later_len = 0
         qh_conn_send_later(&self.loop.c, self.c, PyBytes_AS_STRING(whole), PyBytes_GET_SIZE(whole))

@@ -194,6 +194,11 @@ cdef class Fifo:
     cdef inline object take_last(self):
         return self.items.pop()
 
+    cdef inline object clear(self):
+        """Drops all; to take them one by one may need memory, since a list becomes shorter in steps."""
+        self.items.clear()
+        self.start = 0
+
     cdef object compact(self)
 
 
@@ -224,6 +229,7 @@ cdef class Endpoint:
 cdef class Task:
     """Something that wants a later turn of the loop, and may keep the loop running until it is done."""
     cdef bint scheduled         # stands in the loop's deferred list
+    cdef Task next_deferred     # behind it there: to be put off needs no memory, and so cannot fail
     cdef object run_deferred(self)
     cdef bint is_pending(self)
     cdef bint is_blocked(self)  # it waits for code of its user's to return: turning the loop there will not help it
@@ -241,7 +247,8 @@ cdef class Loop:
     cdef unsigned long thread           # the only one that may call
     cdef unsigned long native_thread    # the kernel's number of it, which is not soon used again
     cdef unsigned int n_forks           # at birth: another number now means that this is a child process
-    cdef Fifo deferred                  # of Task, for the next turn
+    cdef Task first_deferred, last_deferred     # for the next turn
+    cdef Py_ssize_t n_deferred
     cdef list timers                    # heap of (when_ns, number, Timer)
     cdef uint64_t n_timers              # made so far: the tie-breaker
     cdef Py_ssize_t n_cancelled         # about how many of them are cancelled
@@ -257,7 +264,7 @@ cdef class Loop:
     cdef int check(self) except -1
     cdef void schedule(self, Task task)
     cdef object forget(self, Task task)
-    cdef void keep(self, Task task)
+    cdef int keep(self, Task task) except -1
     cdef void let_go(self, Task task)
     cdef void note_error(self, object error)
     cdef Timer call_at(self, uint64_t when_ns, object callback)
@@ -277,6 +284,7 @@ cdef class Loop:
     cdef object deliver(self, qh_event *event)
     cdef object deliver_all(self)
     cdef object run_deferred(self)
+    cdef Task take_deferred(self)
     cdef object run_timers(self)
 
 

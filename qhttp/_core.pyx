@@ -100,8 +100,11 @@ cdef class Fifo:
             self.items.clear()
             self.start = 0
         elif self.start * 2 >= len(self.items):
-            del self.items[:self.start]
-            self.start = 0
+            try:
+                del self.items[:self.start]
+                self.start = 0
+            except MemoryError:
+                pass                    # later: whoever takes something is to get it
 
 
 # ------------------------------------------------------------------------------------- base classes
@@ -178,7 +181,6 @@ cdef class Loop:
         self.thread = PyThread_get_thread_ident()
         self.native_thread = native_thread()
         self.n_forks = n_forks
-        self.deferred = Fifo.__new__(Fifo)
         self.timers = []
         self.kept = set()
         self.foreign = deque()
@@ -186,10 +188,14 @@ cdef class Loop:
         loops[id(self)] = ref(self)
 
     def __dealloc__(self):
-        if loops is not None:
+        try:
+            self.bury_orphans()
+        finally:
+            while self.first_deferred is not None:
+                self.take_deferred()    # one by one: they hold each other
+            qh_loop_close(&self.c)
+        if loops is not None:           # last: it may need memory
             loops.pop(<size_t><void *>self, None)
-        self.bury_orphans()
-        qh_loop_close(&self.c)
 
     cdef int check(self) except -1:
         cdef unsigned long caller = PyThread_get_thread_ident()
@@ -260,12 +266,12 @@ cdef class Loop:
             PyMem_RawFree(conn)
 
     cdef bint is_busy(self):
-        return (self.deferred.n() > 0 or bool(self.foreign) or self.c.ring_len > 0 or self.c.outbox.first != NULL
+        return (self.n_deferred > 0 or bool(self.foreign) or self.c.ring_len > 0 or self.c.outbox.first != NULL
                 or self.c.unfinished.first != NULL)
 
     cdef bint is_pending(self):
         """Whether there is work that turning could bring to an end; inside a slot its own request is none."""
-        if self.deferred.n():
+        if self.n_deferred:
             return True
         for task in self.kept:
             if not (isinstance(task, Task) and (<Task>task).is_blocked()):
@@ -276,18 +282,38 @@ cdef class Loop:
         if task.scheduled:
             return
         task.scheduled = True
-        self.deferred.append(task)
+        if self.last_deferred is None:
+            self.first_deferred = task
+        else:
+            self.last_deferred.next_deferred = task
+        self.last_deferred = task
+        self.n_deferred += 1
         self.wake()
 
     cdef object forget(self, Task task):
         """Takes back schedule()."""
-        cdef Py_ssize_t i
-        if task.scheduled:
-            task.scheduled = False
-            for i in range(self.deferred.n()):
-                if self.deferred.item(i) is task:
-                    self.deferred.items[self.deferred.start + i] = Task.__new__(Task)
-                    break
+        cdef Task before = self.first_deferred
+        if not task.scheduled:
+            return
+        if before is task:
+            self.take_deferred()
+            return
+        while before.next_deferred is not task:
+            before = before.next_deferred
+        before.next_deferred, task.next_deferred = task.next_deferred, None
+        if self.last_deferred is task:
+            self.last_deferred = before
+        self.n_deferred -= 1
+        task.scheduled = False
+
+    cdef Task take_deferred(self):
+        cdef Task task = self.first_deferred
+        self.first_deferred, task.next_deferred = task.next_deferred, None
+        if self.first_deferred is None:
+            self.last_deferred = None
+        self.n_deferred -= 1
+        task.scheduled = False
+        return task
 
     cdef void wake(self):
         """A foreign loop sleeps on the descriptor: work that comes from outside a turn must make it readable."""
@@ -299,8 +325,9 @@ cdef class Loop:
         if not self.turning and self.is_busy():
             qh_poller_wake(&self.c.poller)
 
-    cdef void keep(self, Task task):
+    cdef int keep(self, Task task) except -1:
         self.kept.add(task)
+        return 0
 
     cdef void let_go(self, Task task):
         self.kept.discard(task)
@@ -330,15 +357,21 @@ cdef class Loop:
         self.kept.discard(timer)
         self.n_cancelled += 1
         if self.n_cancelled > 64 and self.n_cancelled > len(self.timers) // 2:
-            self.timers = [entry for entry in self.timers if (<Timer>(<tuple>entry)[2]).callback is not None]
-            heapify(self.timers)
-            self.n_cancelled = 0
+            try:
+                self.timers = [entry for entry in self.timers if (<Timer>(<tuple>entry)[2]).callback is not None]
+                heapify(self.timers)
+                self.n_cancelled = 0
+            except MemoryError:
+                pass                    # the next one tries again
 
     cdef object arm(self):
         """Sets the timer descriptor to the earliest timer that is still wanted."""
         cdef uint64_t when
-        while self.timers and (<Timer>(<tuple>self.timers[0])[2]).callback is None:
-            heappop(self.timers)
+        try:
+            while self.timers and (<Timer>(<tuple>self.timers[0])[2]).callback is None:
+                heappop(self.timers)
+        except MemoryError:
+            pass                        # a look too early does no harm
         when = (<Timer>(<tuple>self.timers[0])[2]).when_ns if self.timers else 0
         if when != self.armed_ns:
             self.armed_ns = when
@@ -349,18 +382,20 @@ cdef class Loop:
         cdef Timer timer
         cdef uint64_t now = self.now()
         self.armed_ns = 0               # it went off
-        while self.timers:
-            timer = (<tuple>self.timers[0])[2]
-            if timer.when_ns > now:
-                break
-            heappop(self.timers)
-            callback, timer.loop = timer.callback, None
-            self.kept.discard(timer)
+        try:
+            while self.timers:
+                timer = (<tuple>self.timers[0])[2]
+                if timer.when_ns > now:
+                    break
+                heappop(self.timers)
+                callback, timer.loop = timer.callback, None
+                self.kept.discard(timer)
+                self.arm()
+                if callback is not None:
+                    timer.callback = None
+                    self.call(callback)
+        finally:                        # also where there was no memory to take one out
             self.arm()
-            if callback is not None:
-                timer.callback = None
-                self.call(callback)
-        self.arm()
 
     cdef object call(self, object function):
         try:
@@ -404,12 +439,12 @@ cdef class Loop:
             if self.orphans:
                 self.bury_orphans()
             self.deliver_all()          # what an outer turn has not come to yet
-            if self.deferred.n() and self.n_skipped < SKIPS_MAX:
+            if self.n_deferred and self.n_skipped < SKIPS_MAX:
                 self.n_skipped += 1     # "later" is a list, not a system call
                 self.c.n_turns += 1
             else:
                 self.n_skipped = 0
-                if self.deferred.n() or self.foreign or self.error is not None:
+                if self.n_deferred or self.foreign or self.error is not None:
                     timeout_ms = 0
                 with nogil:
                     result = qh_turn(&self.c, timeout_ms)
@@ -428,11 +463,10 @@ cdef class Loop:
     cdef object run_deferred(self):
         """Runs what was deferred before this moment: what it defers itself is for the turn after."""
         cdef Task task
-        cdef Py_ssize_t n = self.deferred.n()
-        while n > 0 and self.deferred.n():      # a slot may turn the loop
+        cdef Py_ssize_t n = self.n_deferred
+        while n > 0 and self.n_deferred:        # a slot may turn the loop
             n -= 1
-            task = self.deferred.take_first()
-            task.scheduled = False
+            task = self.take_deferred()
             try:
                 task.run_deferred()
             except BaseException as error:
@@ -467,7 +501,8 @@ cdef class Loop:
                 close_descriptor(self.c.conns[slot].fd)
                 self.c.conns[slot].fd = -1
         self.kept.clear()
-        self.deferred = Fifo.__new__(Fifo)
+        while self.first_deferred is not None:
+            self.take_deferred()
 
 
 cdef Loop current_loop():

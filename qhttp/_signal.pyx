@@ -44,6 +44,8 @@ cdef int n_accepted_by_signature(object function, int n_given) except -1:
     try:
         parameters = signature(function).parameters.values()
     except (TypeError, ValueError):
+        parameters = None
+    if parameters is None:
         return n_given
     for parameter in parameters:
         if parameter.kind is Parameter.VAR_POSITIONAL:

@@ -42,10 +42,12 @@ cdef object as_byte_array(bytes data):
 
 cdef object number(object data, object kind, int base, object nothing):
     """(number, whether it is one), as PySide gives it."""
+    value, is_one = nothing, False
     try:
-        return (kind(bytes(data), base) if base else kind(bytes(data))), True
+        value, is_one = kind(bytes(data), base) if base else kind(bytes(data)), True
     except ValueError:
-        return nothing, False
+        pass
+    return value, is_one
 
 
 def made_by_hand(name, bases, names):

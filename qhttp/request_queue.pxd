@@ -99,6 +99,7 @@ cdef class RequestQueue(Observer):
 
     cdef object emit(self, Signal signal, object a, object b=*, object c=*)
     cdef object set_state(self, int state)
+    cdef object tell_finished(self, Entry entry, bint error)
     cdef object set_host(self, str host, int port, bint is_https, bint is_new=*)
     cdef object find_wiring(self)
     cdef object take_setting(self, Entry entry)
@@ -108,6 +109,7 @@ cdef class RequestQueue(Observer):
     cdef object start_exchange(self, Entry entry)
     cdef Request make_request(self, Entry entry)
     cdef object finish(self)
+    cdef object fail_with(self, object error)
     cdef object fail(self, int error, str text)
     cdef object close_after_failure(self)
     cdef object current_response(self)

@@ -15,7 +15,7 @@ from qhttp._core cimport Fifo, Loop, Sink, current_loop
 from qhttp._signal cimport Signal
 from qhttp._sinks cimport Memory
 from qhttp.engine.exchange cimport Exchange
-from qhttp.engine.observer cimport Observer, Request
+from qhttp.engine.observer cimport Observer, Request, broken_off
 from qhttp.engine.pool cimport Pool
 from qhttp.engine.time_limits cimport Options
 from qhttp.header_base cimport received_header
@@ -41,6 +41,7 @@ ERROR_NAMES = ("NoError", "UnknownError", "HostNotFound", "ConnectionRefused", "
 cdef tuple STATES = None
 cdef tuple ERRORS = None
 cdef str NO_ERROR_TEXT = "Unknown error"        # what the original says when there is none
+cdef str NO_MEMORY_TEXT = "no memory"
 cdef int64_t last_id = 0                        # one counter for all objects of the process
 cdef tuple STARTS = (None, None, None, None, None, b"GET ", b"HEAD ", b"POST ")     # of a request line, by kind
 
@@ -153,7 +154,17 @@ cdef class RequestQueue(Observer):
             return
         self.state_now = state
         if self.stateChanged.slots is not None:
-            self.emit(self.stateChanged, state_member(state))
+            try:
+                self.emit(self.stateChanged, state_member(state))
+            except Exception as error:  # no memory to tell of it: what is under way goes on
+                self.loop.note_error(error)
+
+    cdef object tell_finished(self, Entry entry, bint error):
+        if self.requestFinished.slots is not None:
+            try:
+                self.emit(self.requestFinished, entry.id, error)
+            except Exception as problem:
+                self.loop.note_error(problem)
 
     cdef object set_host(self, str host, int port, bint is_https, bint is_new=True):
         """The server for the requests that start from now on. An open connection to it is used again, no other. Not `is_new`: what
@@ -222,7 +233,11 @@ cdef class RequestQueue(Observer):
             PyObject_GC_UnTrack(entry)      # nothing in it can lead back to it: the collector need not look at a million of them
         self.entries.append(entry)
         if self.entries.n() == 1:
-            self.loop.keep(self)
+            try:
+                self.loop.keep(self)
+            except MemoryError:         # what add() has not said to be queued is not
+                self.entries.take_last()
+                raise
             self.loop.schedule(self)
         elif self.depth > 1 and self.exchange is not None and self.entries.n() <= self.depth:
             self.look_ahead()
@@ -254,13 +269,20 @@ cdef class RequestQueue(Observer):
 
     cdef object pump(self):
         """Starts entries until one has to wait for the network. Not recursive: the queue may be long."""
+        cdef Entry entry
         if self.in_pump:
             return
         self.in_pump = True
         try:
             while (self.entries.n() and self.running is None and not self.failing and not self.unconnected_due
                    and self.loop.error is None):
-                self.start(self.entries.item(0))
+                entry = self.entries.item(0)
+                try:
+                    self.start(entry)
+                except BaseException as error:      # out of a device: KeyboardInterrupt and the like; or no memory
+                    self.loop.note_error(error)
+                    if self.running is entry:
+                        self.fail_with(broken_off(error))
         finally:
             self.in_pump = False
         # A slot has raised: run() tells, and comes back; or it has aborted: first it is told that the connection is closed.
@@ -291,12 +313,7 @@ cdef class RequestQueue(Observer):
             if self.running is entry:
                 self.finish()
         else:
-            try:
-                self.start_exchange(entry)
-            except BaseException as error:      # out of a device: KeyboardInterrupt and the like
-                self.loop.note_error(error)
-                if self.running is entry:
-                    self.fail(UNKNOWN_ERROR, f"the request was broken off by {type(error).__name__}")
+            self.start_exchange(entry)
 
     cdef object take_setting(self, Entry entry):
         """setUser, setProxy, setSocket: for the requests behind them. Connections made under others are not used for those."""
@@ -332,6 +349,7 @@ cdef class RequestQueue(Observer):
             return
         if exchange is None:
             outer, self.telling = self.telling, entry       # devices are asked: code of the user's
+            request = None
             try:
                 if entry.details is not None and entry.details.to is not None:
                     sink = make_sink(entry.details.to)
@@ -339,10 +357,9 @@ cdef class RequestQueue(Observer):
             except (DeviceError, RequestError) as error:
                 if self.running is entry:
                     self.fail(UNKNOWN_ERROR, str(error))
-                return
             finally:
                 self.telling = outer
-            if self.running is not entry:
+            if request is None or self.running is not entry:
                 return                  # a device's own code has aborted
             exchange = self.make_exchange(request, sink)
         entry.began = True
@@ -424,8 +441,7 @@ cdef class RequestQueue(Observer):
             return
         self.exchange = None
         self.finishing = True
-        if self.requestFinished.slots is not None:
-            self.emit(self.requestFinished, entry.id, False)
+        self.tell_finished(entry, False)
         if self.running is not entry:
             return                      # aborted in that slot
         self.finishing = False
@@ -446,12 +462,15 @@ cdef class RequestQueue(Observer):
         self.failing = True
         self.finish_due = False
         self.error_now, self.error_text = error, text
-        if self.exchange is not None:
-            self.exchange.cancel()
-        self.exchange = None
+        exchange, self.exchange = self.exchange, None
+        try:
+            if exchange is not None:
+                (<Exchange>exchange).cancel()
+        except Exception as problem:
+            self.loop.note_error(problem)
         if not self.finishing:
             self.running = entry        # current while it is told, as ever
-            self.emit(self.requestFinished, entry.id, True)
+            self.tell_finished(entry, True)
         self.drop_behind(0)
         self.running = None
         self.finishing = self.failing = False
@@ -577,7 +596,14 @@ cdef class RequestQueue(Observer):
 
     cdef object failed(self, object error):
         self.exchange = None
-        self.fail(ERROR_NAMES.index(error.qt_name), str(error))
+        self.fail_with(error)
+
+    cdef object fail_with(self, object error):
+        try:
+            number, text = ERROR_NAMES.index(error.qt_name), str(error)
+        except MemoryError:
+            number, text = <int>UNKNOWN_ERROR, NO_MEMORY_TEXT
+        self.fail(number, text)
 
     def connection_lost(self, connection):
         """The idle connection has ended by itself (the pool tells)."""
@@ -597,10 +623,15 @@ cdef class RequestQueue(Observer):
         """Drops the entries behind the first so many. True: one of them was sent before its turn, and has cost the connection."""
         cdef Entry entry
         cdef bint closed = False
-        while self.entries.n() > n_kept:
-            entry = self.entries.take_last()
+        cdef Py_ssize_t i
+        for i in range(self.entries.n() - 1, n_kept - 1, -1):
+            entry = self.entries.item(i)
             if entry.ahead is not None:
                 closed = entry.ahead.withdraw() or closed
+            if n_kept > 0:
+                self.entries.take_last()
+        if n_kept == 0:
+            self.entries.clear()
         return closed
 
     cdef object leave_loop(self):

@@ -193,6 +193,8 @@ cdef class Answered(Filed):
         try:
             parts = split(url)
         except ValueError:
+            parts = None
+        if parts is None:
             return self.turn_to_mirror(error)
         self.host, self.target, self.effective, self.failures = self.runner.host_of(parts), parts.target, url, None
         self.left = None

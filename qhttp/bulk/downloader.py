@@ -39,11 +39,16 @@ class Downloader(Lanes):
         checked.headers = tuple(checked_headers(checked.headers))
         super().__init__(checked)
         self._session = None
-        self._set_up()
         self._added: deque = deque()
         self._has_queue = False
-        if not isinstance(urls, (tuple, list)) or urls:
-            self.feed(urls)
+        try:
+            self._set_up()
+            if not isinstance(urls, (tuple, list)) or urls:
+                self.feed(urls)
+        except BaseException:
+            if self._session is not None:       # nobody else would let go of it
+                self._session.close()
+            raise
         announce(self)
 
     def __repr__(self) -> str:

@@ -87,6 +87,8 @@ cdef class Filed(Outcome):
         try:
             about = stat(self.path)
         except OSError:
+            about = None
+        if about is None:
             return False
         self.size = done.size
         return about.st_size == done.size
@@ -104,7 +106,7 @@ cdef class Filed(Outcome):
         from qhttp.bulk.verify import check_existing
         self.state = PLACING
         self.runner.lane_free(self)
-        self.runner.files.call(lambda: check_existing(self.path, self.given), self.existing_checked)
+        self.runner.files.call(lambda: check_existing(self.path, self.given), self.existing_checked, self)
 
     def existing_checked(self, size, error):
         if self.state == PLACING:
@@ -121,7 +123,7 @@ cdef class Filed(Outcome):
             self.part, self.left = self.final + b".parts", kept.segments
         part, path = self.part, self.path
         self.is_opening = True
-        self.runner.files.call(lambda: open_part(part, path, session, kept), self.kept_opened)
+        self.runner.files.call(lambda: open_part(part, path, session, kept), self.kept_opened, self)
 
     def kept_opened(self, result, error):
         self.is_opening = False
@@ -167,10 +169,10 @@ cdef class Filed(Outcome):
         self.is_opening = True
         if fd < 0:
             self.runner.files.call(lambda: open_part(part, path, session, None),
-                                   lambda result, error: self.part_opened(part, result, error))
+                                   lambda result, error: self.part_opened(part, result, error), self)
         else:                           # what is in it is of another version
             self.part_len = 0
-            self.runner.files.call(lambda: empty_part(fd, path, session), self.part_emptied)
+            self.runner.files.call(lambda: empty_part(fd, path, session), self.part_emptied, self)
 
     def part_opened(self, part, result, error):
         if error is None and part == self.part:
@@ -201,13 +203,16 @@ cdef class Filed(Outcome):
         """The part is there, and empty."""
         cdef Exchange exchange
         cdef Sink sink = self.sink
+        failure = None
         if isinstance(sink, PieceSink):
             (<PieceSink>sink).opened(self.fd, 0)
             try:
                 sink.settle()           # what has come meanwhile
             except DeviceError as error:
+                failure = error
+            if failure is not None:
                 self.break_off()
-                self.fail_with(self.failure_of_sink() or error)
+                self.fail_with(self.failure_of_sink() or failure)
                 return
         else:
             (<PartSink>self.sink).opened(self.fd, 0)
@@ -237,10 +242,15 @@ cdef class Filed(Outcome):
     cdef object close_part(self, bint keep):
         """Nothing more is written into it; it stays if another run can go on with it."""
         cdef int fd = self.fd
-        part, path, session = self.part, self.path, self.runner.files.session
+        if fd < 0:
+            return
         self.fd = -1
-        if fd >= 0:
+        try:
+            part, path, session = self.part, self.path, self.runner.files.session
             self.runner.files.call(lambda: leave_part(fd, part, path, session, keep), forget)
+        except MemoryError:             # it stays, for whoever comes next
+            close_descriptor(fd)
+            raise
 
     def continue_part(self):
         """Another try: goes on behind what the last one has received, where that can be trusted."""

@@ -34,6 +34,8 @@ cdef class Placing:
     cdef object check                   # called with the placing, on the file thread, before it gets its name; may raise
     cdef object record                  # (url, etag) for the session; None: nothing is recorded
     cdef readonly object error          # the QHttpError why it is not in its place; None: it is
+    cdef bint is_placed                 # it has its name
+    cdef object give_up(self)
     cdef int take_descriptor(self)
 
 
@@ -42,9 +44,13 @@ cdef class FileThread:
     cdef object when_idle
     cdef object when_scarce             # called in the loop: there is no descriptor for a file; None
     cdef object jobs                    # SimpleQueue of Placing, Call, or None: the end
+    cdef list batch                     # what the thread has taken of them: a place for each, so that nothing is lost without memory
+    cdef Py_ssize_t n_batch, n_done, n_told     # of it: taken, done, on the way to the loop
+    cdef bint is_ending                 # the last job has been done
     cdef object untold                  # deque of those that are done, and whose owners have not heard of it
     cdef object thread_lock             # held while the thread runs
     cdef readonly object session        # a Session, used on the thread only; None
+    cdef bint has_begun                 # the thread runs
     cdef bint is_inline                 # no thread could be started: the loop's own does it
     cdef readonly bint is_closed
     cdef bint names_parts               # files without a name were not to be had
@@ -55,6 +61,11 @@ cdef class FileThread:
     cdef Py_ssize_t n_open_most         # files that may be open at a time, at most OPEN_CAP
     cdef object place(self, Placing placing)
     cdef object put(self, job)
+    cdef object start(self)
+    cdef object take_batch(self)
+    cdef object add_to_batch(self, job)
+    cdef object do_batch(self)
+    cdef object tell_batch(self)
     cdef object place_all(self, list placings)
     cdef object run_check(self, Placing placing)
     cdef Py_ssize_t write_some(self, list placings, Py_ssize_t start) except -1

@@ -24,6 +24,8 @@ cdef enum:
     TRIES_MOST = 30             # of one file for which there is no descriptor ...
     WAIT_NS = 10000000          # ... so long before the second one, then twice, ...
 
+cdef object NO_MEMORY = FileError("no memory for what comes before a file has its name")      # made while there is some
+
 cdef double FLUSH_AFTER_S = 1.0     # what the session holds back is written after so long without work
 
 
@@ -74,6 +76,12 @@ cdef class Placing:
         """Of the part, where the body is there; -1 otherwise."""
         return self.c.fd
 
+    cdef object give_up(self):
+        """There was no memory to go on with it."""
+        if not self.is_placed and self.error is None:
+            self.error = NO_MEMORY
+            qh_place_abandon(&self.c)
+
     cdef int take_descriptor(self):
         """That of a part which did not get its name: it is the caller's now. -1: there is none."""
         cdef int fd = self.c.fd
@@ -83,10 +91,10 @@ cdef class Placing:
 
 cdef class Call:
     """Any other work for the thread: `function()`, then `callback(result, error)` in the loop."""
-    cdef object function, callback, result, error
+    cdef object function, callback, owner, result, error
 
-    def __init__(self, function, callback):
-        self.function, self.callback = function, callback
+    def __init__(self, function, callback, owner=None):
+        self.function, self.callback, self.owner = function, callback, owner
 
 
 cdef class FileThread:
@@ -96,6 +104,7 @@ cdef class FileThread:
     def __init__(self, Loop loop not None, when_idle, session=None):
         self.loop, self.when_idle, self.session = loop, when_idle, session
         self.jobs, self.untold, self.n_open_most = SimpleQueue(), deque(), OPEN_CAP
+        self.batch = [None] * BATCH_CAP
 
     cdef object place(self, Placing placing):
         """Puts a file in its place; its owner hears `placed(placing)`."""
@@ -103,73 +112,96 @@ cdef class FileThread:
         self.n_parts_waiting += placing.is_part
         self.put(placing)
 
-    def call(self, function, callback):
-        """Calls `function()` on the thread, and then `callback(result, error)` in the loop; `error` is an exception or None."""
-        self.put(Call(function, callback))
+    def call(self, function, callback, owner=None):
+        """Calls `function()` on the thread, and then `callback(result, error)` in the loop; `error` is an exception or None. What
+        the callback raises its owner hears of: `broken(error)`."""
+        self.put(Call(function, callback, owner))
 
     cdef object put(self, job):
-        self.n_waiting += 1
         if self.thread_lock is None and not self.is_inline:
-            self.thread_lock = allocate_lock()
-            self.thread_lock.acquire()
-            try:
-                start_new_thread(self.work, ())
-            except RuntimeError:        # no more threads: slower, and as good
-                self.is_inline = True
+            self.start()
         self.hand_over(job)
+        self.n_waiting += 1
 
     def hand_over(self, job):
-        self.jobs.put(job)
         if self.is_inline:
             self.loop.call_soon(self.work_inline)
+        self.jobs.put(job)
+
+    cdef object start(self):
+        lock = allocate_lock()
+        lock.acquire()
+        self.thread_lock = lock
+        try:
+            start_new_thread(self.work, ())
+        except (RuntimeError, MemoryError):     # no more threads: slower, and as good. Without memory it may have begun all the same
+            if not self.has_begun:
+                self.thread_lock, self.is_inline = None, True
 
     def work(self):
-        """The thread's own function: takes what is there, does it, tells."""
-        cdef bint goes_on = True
+        """The thread's own function: takes what is there, does it, tells. Where there is no memory for that, it tries again: what was
+        given is in `batch`, and somebody waits for it."""
+        if self.is_inline:
+            return
+        self.has_begun = True
         try:
-            while goes_on:
-                goes_on = self.do_batch(self.next_batch())
+            while True:
+                try:
+                    if self.n_batch == 0:
+                        self.take_batch()
+                    self.do_batch()
+                    self.tell_batch()
+                except MemoryError:
+                    pass
+                if self.is_ending and self.n_batch == 0:
+                    return
         finally:
             self.thread_lock.release()
 
     def work_inline(self):
-        while self.jobs.qsize():
-            self.do_batch([self.jobs.get() for _ in range(min(self.jobs.qsize(), BATCH_CAP))])
+        while self.n_batch or self.jobs.qsize():
+            if self.n_batch == 0:
+                self.take_batch()
+            self.do_batch()
+            self.tell_batch()
         self.flush()
 
-    def next_batch(self):
+    cdef object take_batch(self):
         """At least one job, as soon as there is one."""
-        try:
-            first = self.jobs.get(timeout=FLUSH_AFTER_S) if self.session is not None else self.jobs.get()
-        except Empty:
-            self.flush()
-            first = self.jobs.get()
-        return [first, *[self.jobs.get() for _ in range(min(self.jobs.qsize(), BATCH_CAP))]]
-
-    def do_batch(self, list batch not None):
-        """Does jobs in their order; False: the last one has been done."""
-        cdef list placings = [], done = []
-        cdef bint goes_on = True
-        for job in batch:
-            if type(job) is Placing:
-                placings.append(job)
-                continue
-            if placings:
-                self.place_all(placings)
-                done += placings
-                placings = []
-            if job is None:
+        if self.session is not None:
+            try:
+                self.add_to_batch(self.jobs.get(timeout=FLUSH_AFTER_S))
+            except Empty:
                 self.flush()
-                goes_on = False
+        if self.n_batch == 0:
+            self.add_to_batch(self.jobs.get())
+        while self.n_batch < BATCH_CAP and self.jobs.qsize():
+            self.add_to_batch(self.jobs.get())
+
+    cdef object add_to_batch(self, job):
+        self.batch[self.n_batch] = job
+        self.n_batch += 1
+
+    cdef object do_batch(self):
+        """Does jobs in their order."""
+        cdef Py_ssize_t i, end
+        while self.n_done < self.n_batch:
+            job = self.batch[self.n_done]
+            end = self.n_done + 1
+            if type(job) is Placing:
+                while end < self.n_batch and type(self.batch[end]) is Placing:
+                    end += 1
+                try:
+                    self.place_all(self.batch[self.n_done:end])
+                except Exception:       # no memory; everything else has become the error of its file
+                    for i in range(self.n_done, end):
+                        (<Placing>self.batch[i]).give_up()
+            elif job is None:
+                self.flush()
+                self.is_ending = True
             else:
                 self.do_call(job)
-                done.append(job)
-        if placings:
-            self.place_all(placings)
-            done += placings
-        if done:
-            self.loop.call_from_thread(lambda: self.tell(done))
-        return goes_on
+            self.n_done = end
 
     def do_call(self, Call job not None):
         try:
@@ -177,12 +209,18 @@ cdef class FileThread:
         except Exception as error:
             job.error = error
 
-    def tell(self, list done not None):
-        """In the loop: what has been done. What an exception (a Ctrl-C, say) keeps from being told is told in the next turn."""
-        self.untold.extend(done)
-        self.tell_rest()
+    cdef object tell_batch(self):
+        """Has the loop tell of what is done. Once it is on its way there, it is not ours any more."""
+        while self.n_told < self.n_done:
+            if self.batch[self.n_told] is not None:
+                self.untold.append(self.batch[self.n_told])
+                self.batch[self.n_told] = None
+            self.n_told += 1
+        self.loop.call_from_thread(self.tell_rest)
+        self.n_batch = self.n_done = self.n_told = 0
 
     def tell_rest(self):
+        """In the loop: what has been done. What an exception (a Ctrl-C, say) keeps from being told is told in the next turn."""
         cdef Placing placing
         cdef Call call
         self.n_telling += 1
@@ -192,14 +230,22 @@ cdef class FileThread:
                 if type(job) is Placing and self.place_again(job):
                     continue
                 self.n_waiting -= 1
-                if type(job) is Placing:
-                    placing = job
-                    self.n_bytes_waiting -= placing.c.len
-                    self.n_parts_waiting -= placing.is_part
-                    placing.owner.placed(placing)
-                else:
-                    call = job
-                    call.callback(call.result, call.error)
+                owner = None
+                try:
+                    if type(job) is Placing:
+                        placing = job
+                        owner = placing.owner
+                        self.n_bytes_waiting -= placing.c.len
+                        self.n_parts_waiting -= placing.is_part
+                        owner.placed(placing)
+                    else:
+                        call = job
+                        owner = call.owner
+                        call.callback(call.result, call.error)
+                except Exception as error:
+                    if owner is None:
+                        raise
+                    owner.broken(error)
         finally:
             self.n_telling -= 1
             if self.untold:
@@ -266,6 +312,7 @@ cdef class FileThread:
                     n = i
                     break
         for i in range(n):
+            (<Placing>placings[start + i]).is_placed = renames and wanted[i].error == 0
             self.names_parts = self.names_parts or (wanted[i].data != NULL and wanted[i].is_named and not wanted[i].replace)
         return n
 
@@ -287,13 +334,12 @@ cdef class FileThread:
         if placing.c.error == ENOENT and placing.body is not None:
             try:
                 makedirs(names.dirname(placing.part), exist_ok=True)
+                placing.c.error = 0
             except OSError as error:
                 placing.error = file_error(placing.path, error.errno or 0)
-                return
-            placing.c.error = 0
-            if qh_place_write(&placing.c) == 0 and self.session is None:
-                qh_place_rename(&placing.c)
-        if placing.c.error:
+            if placing.c.error == 0 and qh_place_write(&placing.c) == 0 and self.session is None:
+                placing.is_placed = qh_place_rename(&placing.c) == 0
+        if placing.c.error and placing.error is None:
             placing.error = file_error(placing.path, placing.c.error)
             placing.is_spoilt = placing.body is None
 
@@ -309,10 +355,10 @@ cdef class FileThread:
             for placing in written:
                 placing.error = error if isinstance(error, QHttpError) else FileError(f"the session: {error}")
                 qh_place_abandon(&placing.c)
-            return
         for placing in written:
-            with nogil:
-                qh_place_rename(&placing.c)
+            if placing.error is None:
+                with nogil:
+                    placing.is_placed = qh_place_rename(&placing.c) == 0
         self.end_all(written)
         try:
             self.session.end_batch([fsdecode(placing.path) for placing in written
@@ -324,6 +370,8 @@ cdef class FileThread:
         cdef Placing placing
         cdef set folders = set()
         for placing in written:
+            if placing.error is not None:
+                continue                # it has not come so far
             if placing.c.error:
                 placing.error = file_error(placing.path, placing.c.error)
             elif placing.c.sync:
@@ -335,10 +383,11 @@ cdef class FileThread:
         """Does what is left, and ends the thread. Nobody is told any more unless the loop turns again."""
         if self.is_closed:
             return
-        self.is_closed = True
         if self.is_inline:
             self.work_inline()
         elif self.thread_lock is not None:
             self.jobs.put(None)
+        self.is_closed = True
+        if self.thread_lock is not None:
             self.thread_lock.acquire()
             self.thread_lock.release()

@@ -9,6 +9,7 @@ cdef class Intake(Runner):
     cdef bytes method                   # of all rows
     cdef int64_t n_rows                 # taken so far
     cdef object sources                 # deque of iterators of rows
+    cdef object row_read                # one for which there was no memory yet; None: there is none
     cdef bint is_reading                # a source is asked for its next row at this moment
     cdef bint is_dry                    # a source has nothing now: more() will say when
     cdef bint has_begun, is_stopping, is_over

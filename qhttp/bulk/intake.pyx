@@ -73,23 +73,27 @@ cdef class Intake(Runner):
     cdef Transfer take_row(self):
         """The next row's transfer; None: that was no good one, or there is none."""
         cdef Transfer transfer
-        source = self.sources[0]
-        self.is_reading = True          # it is the caller's own code, and may turn the loop
-        try:
-            row = next(source)
-        except StopIteration:
-            self.leave_source(source)
-            return None
-        except Exception as error:
-            self.leave_source(source)
-            self.loop.note_error(error)
-            return None
-        finally:
-            self.is_reading = False
+        row, self.row_read = self.row_read, None
         if row is None:
-            self.is_dry = True
-            return None
-        transfer = self.make_transfer(row)
+            source = self.sources[0]
+            self.is_reading = True      # it is the caller's own code, and may turn the loop
+            try:
+                row = next(source)
+                self.is_dry = row is None
+            except StopIteration:
+                self.leave_source(source)
+            except Exception as error:
+                self.leave_source(source)
+                self.loop.note_error(error)
+            finally:
+                self.is_reading = False
+            if row is None:
+                return None
+        try:
+            transfer = self.make_transfer(row)
+        except MemoryError:
+            self.row_read = row         # no source gives it again
+            raise
         return transfer if transfer.state != ENDED else None
 
     cdef Transfer make_transfer(self, row):
@@ -166,5 +170,5 @@ cdef class Intake(Runner):
 
     cdef object list_host(self, Host host):
         if not host.is_listed:
-            host.is_listed = True
             self.ready.append(host)
+            host.is_listed = True

@@ -59,7 +59,11 @@ cdef class Lanes(Scarcity):
         return self.n_emitting > 0 or self.files.n_telling > 0      # a slot runs, and others wait to be told
 
     cdef object run_deferred(self):
-        self.pump()
+        try:
+            self.pump()
+        except BaseException:
+            self.loop.schedule(self)    # who knows what it has not come to
+            raise
 
     @property
     def is_done(self):
@@ -120,6 +124,8 @@ cdef class Lanes(Scarcity):
             yield row if isinstance(row, dict) else {"url": row}
         for transfer in list(self.in_work()):
             yield transfer.row
+        if self.row_read is not None:
+            yield self.row_read if isinstance(self.row_read, dict) else {"url": self.row_read}
         while self.sources:
             for row in self.sources.popleft():
                 if row is not None:
@@ -148,11 +154,16 @@ cdef class Lanes(Scarcity):
             transfer = self.next_transfer()
             if transfer is None:
                 break
-            self.begin_transfer(transfer)
+            try:
+                self.begin_transfer(transfer)
+            except Exception as error:
+                transfer.broken(error)
         if self.settings.pipelining > 1:
             for running in list(self.busy):
                 if not self.is_stopping:
                     self.send_ahead(running)
+        if self.busy and self.watch is None:
+            self.watch = self.loop.call_at(self.loop.now() + self.tick_ns, self.look)
         self.check_over()
 
     cdef Transfer next_transfer(self):
@@ -241,17 +252,16 @@ cdef class Lanes(Scarcity):
 
     def woken(self):
         self.wake_up = None
-        self.pump()
+        self.loop.schedule(self)
 
     # -- lanes
     cdef object begin_transfer(self, Transfer transfer):
         cdef Host host = transfer.host
-        host.n_running += 1
         self.busy.add(transfer)
+        host.n_running += 1
+        transfer.state = RUNNING
         if self.settings.host_rate:
             host.next_start_ns = max(host.next_start_ns, self.loop.now()) + <uint64_t>(1e9 / self.settings.host_rate)
-        if self.watch is None:
-            self.watch = self.loop.call_at(self.loop.now() + self.tick_ns, self.look)
         transfer.start()
 
     cdef object lane_free(self, Outcome outcome):
@@ -261,12 +271,12 @@ cdef class Lanes(Scarcity):
             return
         self.busy.discard(transfer)
         host.n_running -= 1
+        self.loop.schedule(self)
         followers, transfer.followers = transfer.followers, None
         if followers:
             self.pass_lane(host, followers)
         if host.n_waiting():
             self.list_host(host)
-        self.loop.schedule(self)
 
     cdef object ended(self, Outcome transfer):
         """It is in its place, or never will be."""
@@ -282,9 +292,12 @@ cdef class Lanes(Scarcity):
             if self.finished.slots is not None:
                 self.emit(self.finished, transfer)
         else:
-            self.not_done.append(transfer.given if transfer.given is not None else transfer.url)
-            if self.files is not None and self.files.session is not None:
-                self.note_failure(transfer)
+            try:
+                self.not_done.append(transfer.given if transfer.given is not None else transfer.url)
+                if self.files is not None and self.files.session is not None:
+                    self.note_failure(transfer)
+            except Exception as error:  # it has ended all the same
+                self.loop.note_error(error)
             if self.failed.slots is not None:
                 self.emit(self.failed, transfer)
             if self.settings.fail_fast and not self.is_stopping:
@@ -325,14 +338,23 @@ cdef class Lanes(Scarcity):
                 break
             try:
                 ahead = follower.exchange = follower.make_exchange()
+                transfer.followers.append(follower)
+                ahead.stand_in_line(connection)
+                any_new = True
+            except MemoryError as error:
+                self.not_sent_ahead(transfer, follower)
+                follower.broken(error)
             except Exception as error:
+                self.not_sent_ahead(transfer, follower)
                 follower.end_with(error if isinstance(error, QHttpError) else RequestError(str(error)))
-                continue
-            ahead.stand_in_line(connection)
-            transfer.followers.append(follower)
-            any_new = True
         if any_new and transfer.exchange is exchange:
             connection.send_line()
+
+    def not_sent_ahead(self, Transfer transfer, Transfer follower):
+        """Its request could not be made, or does not stand in line."""
+        follower.exchange = None
+        if transfer.followers and transfer.followers[len(transfer.followers) - 1] is follower:
+            transfer.followers.pop()
 
     def read_for(self, Host host):
         """Reads rows until there is one for that host; False: there is none within the window."""

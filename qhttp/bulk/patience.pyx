@@ -79,6 +79,8 @@ cdef class Patience(Intake):
     cdef object forget(self, Outcome outcome):
         """It has ended while it waited: nothing waits for it any more."""
         cdef Transfer transfer = <Transfer>outcome
+        if transfer.host is None:
+            return
         if transfer in self.delayed:
             timer = self.delayed.pop(transfer)
             if timer is not None:
@@ -90,12 +92,12 @@ cdef class Patience(Intake):
     def queue_again(self, Transfer transfer):
         if transfer not in self.delayed:
             return
+        self.list_host(transfer.host)
+        transfer.host.again.append(transfer)
+        self.n_waiting += 1
         timer = self.delayed.pop(transfer)
         if timer is not None:
             timer.cancel()
-        transfer.host.again.append(transfer)
-        self.n_waiting += 1
-        self.list_host(transfer.host)
         self.loop.schedule(self)
 
     def pause_host(self, Host host, after):
@@ -119,13 +121,12 @@ cdef class Patience(Intake):
         cdef Transfer transfer
         cdef uint64_t now = self.loop.now()
         self.watch = None
+        self.loop.schedule(self)        # the pump sets the next look, now or as soon as it can
         for transfer in list(self.busy):
             if transfer.state == RUNNING:
                 error = self.overdue(transfer, now)
                 if error is not None:
                     transfer.time_out(error)
-        if self.busy:
-            self.watch = self.loop.call_at(now + self.tick_ns, self.look)
 
     def overdue(self, Transfer transfer, uint64_t now):
         cdef Exchange exchange = transfer.exchange

@@ -169,9 +169,10 @@ cdef class Split:
             source = self.next_source()
             if source is None:
                 return
-            first, end = self.ranges.pop()
+            first, end = self.ranges[-1]
             piece = Piece(self, source, first, end)
             self.pieces.add(piece)
+            self.ranges.pop()           # not before: what is neither here nor there would be a hole in the file
             piece.runner.wait_again(piece, 0)
 
     cdef Source next_source(self):
@@ -183,16 +184,16 @@ cdef class Split:
 
     def first_ended(self, uint64_t n_good):
         """The transfer's own request is over; the file begins with so many bytes that are good."""
-        self.first_is_out = False
         if n_good < self.first_end:
             self.ranges.append([n_good, self.first_end])
+        self.first_is_out = False
         self.fill()
         self.settle()
 
     cdef object piece_ended(self, Piece piece, object error):
-        self.pieces.discard(piece)
         if piece.first < piece.end:
             self.ranges.append([piece.first, piece.end])
+        self.pieces.discard(piece)
         if self.is_over:
             return
         if isinstance(error, ResumeError):

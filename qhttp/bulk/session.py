@@ -98,7 +98,7 @@ class Session:
         self._parts: dict[str, tuple] = {}                  # held for the next transaction
         self._failures: dict[tuple, tuple] = {}
         self._n_new = 0                                     # such records since the last transaction, or try of one
-        self._lock_fd = self._lock()
+        self._lock_file = self._lock()
         try:
             self._connect(sync)
         except BaseException:
@@ -107,8 +107,9 @@ class Session:
 
     # -- opening and closing
     def _lock(self):
-        """The descriptor of the lock file, locked until this process ends, however it does."""
+        """The lock file, locked until this process ends, however it does; or until nobody holds what is returned."""
         import fcntl
+        from _io import FileIO
         name = self.path + "-lock"
         try:
             while True:
@@ -116,7 +117,7 @@ class Session:
                 try:
                     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     if os.fstat(fd).st_nlink:               # else its last owner has removed it meanwhile
-                        return fd
+                        return FileIO(fd)
                 except BaseException:
                     os.close(fd)
                     raise
@@ -133,13 +134,12 @@ class Session:
                     connection.close()
         finally:
             self._reader = self._writer = None
-            if self._lock_fd >= 0:
-                fd, self._lock_fd = self._lock_fd, -1
+            if not self._lock_file.closed:
                 try:
                     os.unlink(self.path + "-lock")
                 except OSError:
                     pass                                    # an empty file stays
-                os.close(fd)
+                self._lock_file.close()
 
     def _connect(self, sync):
         from sqlite3 import Error, connect
@@ -337,6 +337,8 @@ class Session:
         """One transaction: what has become of the last batch, what is held, `work(connection)`. All of it, or FileError."""
         run = self._connection()
         try:
+            if run.in_transaction:              # of one that had no memory to be taken back
+                run.execute("ROLLBACK")
             run.execute("BEGIN IMMEDIATE")
             try:
                 if self._is_through:

@@ -19,7 +19,7 @@ from qhttp.bulk.body_sinks cimport PartSink, PieceSink
 from qhttp.bulk.files cimport Placing
 from qhttp.bulk.outcome cimport ENDED, PLACING, RUNNING, WAITING, Outcome, Runner
 from qhttp.engine.exchange cimport Exchange
-from qhttp.engine.observer cimport Request
+from qhttp.engine.observer cimport Request, broken_off
 from qhttp.protocol.request cimport full_head, simple_head
 
 from qhttp.bulk.filed import forget, remove_stale
@@ -87,18 +87,21 @@ cdef class Transfer(Answered):
                 self.continue_part()
             except OSError as error:
                 self.fail_with(file_error(self.part, error.errno or 0))
-                return
-        self.send()
+        if self.state == RUNNING:
+            self.send()
 
     def take_turn(self):
         """Its request has been sent behind another one's, which is answered: it has the lane."""
         cdef Exchange exchange = self.exchange      # a reference of our own: it may be its end
         if self.state != RUNNING:
             return                      # it has ended meanwhile
-        if self.is_cancelled:
-            self.cancel()
-        elif exchange is not None and exchange.sent_ahead and self.tell_started() and self.exchange is exchange:
-            exchange.begin()            # if it was not sent once more meanwhile
+        try:
+            if self.is_cancelled:
+                self.cancel()
+            elif exchange is not None and exchange.sent_ahead and self.tell_started() and self.exchange is exchange:
+                exchange.begin()        # if it was not sent once more meanwhile
+        except Exception as error:
+            self.broken(error)
 
     cdef object send(self):
         cdef Exchange exchange
@@ -113,7 +116,10 @@ cdef class Transfer(Answered):
             exchange.begin()
         except Exception as error:      # cookies, say, that cannot be sent
             self.break_off()
-            self.fail_with(error if isinstance(error, QHttpError) else RequestError(str(error)))
+            if isinstance(error, MemoryError):
+                self.broken(error)
+            else:
+                self.fail_with(error if isinstance(error, QHttpError) else RequestError(str(error)))
 
     cdef Exchange make_exchange(self):
         cdef Exchange exchange = Exchange.__new__(Exchange)
@@ -191,12 +197,13 @@ cdef class Transfer(Answered):
             self.first_ns = self.runner.loop.now()
 
     cdef object credentials(self, object route, Request request, bint is_fresh):
-        if self.runner.identity is None:
-            return None
-        try:
-            return self.runner.identity.credentials(self, request.head, is_fresh)
-        except (OSError, ValueError):   # a netrc file that is gone, say: then without, and the server will tell
-            return None
+        fields = None
+        if self.runner.identity is not None:
+            try:
+                fields = self.runner.identity.credentials(self, request.head, is_fresh)
+            except (OSError, ValueError):   # a netrc file that is gone, say: then without, and the server will tell
+                pass
+        return fields
 
     cdef object challenged(self, bytes block, int status):
         self.block, self.status = block, status
@@ -252,17 +259,38 @@ cdef class Transfer(Answered):
 
     cdef object ended(self, bint is_connected):
         self.exchange = None
-        if self.verdict is not None or self.location is not None:
-            self.answered()
-        elif self.state == RUNNING:
-            try:
+        try:
+            if self.verdict is not None or self.location is not None:
+                self.answered()
+            elif self.state == RUNNING:
                 self.complete()
-            except (OSError, ImportError, MemoryError) as error:     # what it needed for that was not to be had
+        except (OSError, ImportError, MemoryError) as error:     # what it needed for that was not to be had
+            if self.state != RUNNING:
+                self.broken(error)
+                return
+            try:
                 self.fail_with(lacking(FileError(f"{self.path or self.url}: {error or 'there is no memory for it'}"),
                                        getattr(error, "errno", 0)))
+            except Exception as problem:
+                self.broken(problem)
+        except Exception as error:
+            self.broken(error)
 
     cdef object failed(self, object error):
         self.exchange = None
+        try:
+            self.take_failure(error)
+        except Exception as problem:
+            self.broken(problem)
+
+    def broken(self, error):
+        """An exception that says nothing of it has come in between, no memory as a rule: run() tells of that, and this is its end."""
+        if self.runner is not None:
+            self.runner.loop.note_error(error)
+            self.runner.forget(self)
+        self.end_with(broken_off(error))
+
+    def take_failure(self, error):
         if isinstance(error, DeviceError):
             failure = self.failure_of_sink()
             if failure is None and self.part is not None and self.sink is not None:
@@ -286,10 +314,13 @@ cdef class Transfer(Answered):
             self.fail_with(self.verdict)
             return
         self.runner.lane_free(self)
+        failure = None
         try:
             self.follow()
         except (QHttpError, ValueError) as error:
-            self.end_with(error if isinstance(error, QHttpError) else RedirectError(f"the redirect is not followed: {error}"))
+            failure = error if isinstance(error, QHttpError) else RedirectError(f"the redirect is not followed: {error}")
+        if failure is not None:
+            self.end_with(failure)
             return
         self.state = WAITING
         self.runner.wait_again(self, 0)
@@ -298,6 +329,7 @@ cdef class Transfer(Answered):
         """The body has come whole, as far as its framing tells."""
         cdef PartSink part_sink
         cdef bytes body = None
+        problem = None
         try:
             if isinstance(self.sink, PartSink):
                 part_sink = <PartSink>self.sink
@@ -334,10 +366,11 @@ cdef class Transfer(Answered):
             if self.given is not None and self.size >= 0 and self.method == b"GET":
                 self.compare_size(self.size, True)
         except OSError as error:
-            self.fail_with(file_error(self.part or b"", error.errno or 0))
-            return
+            problem = file_error(self.part or b"", error.errno or 0)
         except QHttpError as error:
-            self.fail_with(self.failure_of_sink() or error)
+            problem = self.failure_of_sink() or error
+        if problem is not None:
+            self.fail_with(problem)
             return
         self.host.has_answered()
         if self.path is not None:
@@ -379,10 +412,13 @@ cdef class Transfer(Answered):
         cdef Runner runner = self.runner
         cdef int fd = -1
         settings = runner.settings
+        failure = None
         try:
             check = self.make_check()
         except (QHttpError, ValueError) as error:
-            self.fail_with(error if isinstance(error, QHttpError) else FileError(str(error)))
+            failure = error if isinstance(error, QHttpError) else FileError(str(error))
+        if failure is not None:
+            self.fail_with(failure)
             return
         record = (self.url, self.etag) if runner.files.session is not None else None
         self.state = PLACING
@@ -415,13 +451,16 @@ cdef class Transfer(Answered):
 
     def check_content(self):
         """The same for what stays in memory."""
+        failure = None
         try:
             check = self.make_check() if self.method == b"GET" else None
             if check is not None and self.content is not None:
                 check.check_bytes(self.content)
         except (QHttpError, ValueError) as error:
+            failure = error if isinstance(error, QHttpError) else FileError(str(error))
+        if failure is not None:
             self.content = None
-            self.fail_with(error if isinstance(error, QHttpError) else FileError(str(error)))
+            self.fail_with(failure)
             return
         self.sink = None
         self.end_with(None)
@@ -463,17 +502,23 @@ cdef class Transfer(Answered):
         """That was it."""
         if self.state == ENDED:
             return
-        self.break_off()
-        if self.state == RUNNING:
-            self.runner.lane_free(self)
+        try:
+            self.break_off()
+            if self.state == RUNNING:
+                self.runner.lane_free(self)
+        except Exception as problem:    # whatever cannot be tidied up: it has ended, and somebody waits to hear it
+            self.runner.loop.note_error(problem)
         self.state = ENDED
         self.runner.wholes.discard(self)
         self.error = error
-        self.end_ns = self.runner.loop.now()
-        if self.pieces is not None:
-            self.left, self.pieces = self.pieces.stop(), None
-        if self.fd >= 0:
-            self.close_part(error is not None and self.can_be_continued())
+        try:
+            self.end_ns = self.runner.loop.now()
+            if self.pieces is not None:
+                self.left, self.pieces = self.pieces.stop(), None
+            if self.fd >= 0:
+                self.close_part(error is not None and self.can_be_continued())
+        except Exception as problem:
+            self.runner.loop.note_error(problem)
         self.sink = None
         if self.path is not None and self.runner.in_flight.get(self.path) is self:
             del self.runner.in_flight[self.path]

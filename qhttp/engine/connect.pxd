@@ -12,5 +12,6 @@ cdef class Connector(Watcher):
     cdef int error              # errno of the last attempt that failed
     cdef Timer next_attempt
     cdef object try_next(self)
+    cdef object broken(self)
     cdef object end(self, Connection connection)
     cpdef cancel(self)

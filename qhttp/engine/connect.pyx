@@ -5,7 +5,7 @@ from libc.stdint cimport uint64_t
 from qhttp._connection cimport Connection, Watcher, adopt_descriptor
 from qhttp._core cimport Loop
 
-from errno import EAFNOSUPPORT, EINPROGRESS
+from errno import EAFNOSUPPORT, EINPROGRESS, ENOMEM
 from os import dup as duplicate, get_blocking, set_blocking
 
 cdef enum:
@@ -28,7 +28,7 @@ cdef class Connector(Watcher):
 
     def __init__(self, Loop loop, key, addresses, callback, given=None):
         self.loop, self.key, self.callback, self.given = loop, key, callback, given
-        self.waiting, self.attempts = list(addresses), []
+        self.waiting, self.attempts = addresses[:], []
         if given is not None:
             self.waiting = [address for address in self.waiting if address[0] == given.family]
             self.error = EAFNOSUPPORT
@@ -66,7 +66,11 @@ cdef class Connector(Watcher):
 
     def try_later(self):
         if self.callback is not None:
-            self.try_next()
+            try:
+                self.try_next()
+            except BaseException:
+                self.broken()
+                raise
 
     def give_up(self):
         self.end(None)
@@ -84,6 +88,15 @@ cdef class Connector(Watcher):
 
     cdef object on_stale(self, Connection connection):
         pass                            # it was connected a moment ago; whoever has it now is told
+
+    cdef object on_broken(self, Connection connection, object error):
+        self.broken()
+
+    cdef object broken(self):
+        """An exception has come in between: no further address is tried."""
+        if self.callback is not None:
+            self.error = ENOMEM
+            self.end(None)
 
     cdef object end(self, Connection connection):
         callback = self.callback

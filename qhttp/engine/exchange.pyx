@@ -21,6 +21,7 @@ from qhttp._core cimport (
     QH_AGAIN, QH_DONE, QH_E_HEAD_TOO_LARGE, QH_E_LINE_TOO_LONG, QH_E_NOT_HTTP, QH_E_RECEIVE, QH_E_SEND, QH_E_SINK, QH_E_SOURCE,
     QH_E_TOO_MANY_FIELDS, QH_E_TRUNCATED, QH_FRAMING_CLOSE, QH_FRAMING_LENGTH, Sink, qh_is_error, qh_status,
 )
+from qhttp.engine.observer cimport broken_off
 from qhttp.engine.sending cimport SEND_HEAD, SEND_NOTHING, SEND_WHEN_ASKED, Sending
 from qhttp.engine.time_limits cimport TimeLimits
 from qhttp.protocol.framing cimport decide, keeps_alive
@@ -29,7 +30,7 @@ from qhttp.protocol.head cimport is_valid_head
 from os import strerror
 
 from qhttp._core import describe_head
-from qhttp.errors import BodyError, DeviceError, ProtocolError, QHttpError, Truncated, UnexpectedClose
+from qhttp.errors import BodyError, DeviceError, ProtocolError, Truncated, UnexpectedClose
 
 cdef enum:
     MAX_RETRIES = 2
@@ -144,9 +145,9 @@ cdef class Exchange(Sending):
     # -- before its turn
     cdef object stand_in_line(self, Connection connection):
         """Puts the request behind those under way on `connection`, which is to send it; it must be without a body."""
-        self.connection, self.sent_ahead = connection, True
         self.compose(False)
         self.out_start = connection.stand_in_line(self, self.head)
+        self.connection, self.sent_ahead = connection, True
 
     cdef object on_line_lost(self):
         self.connection, self.sent_ahead = None, False
@@ -275,11 +276,14 @@ cdef class Exchange(Sending):
         if self.request.is_connect and connection.facts.status < 300 and connection.facts.status != 101:
             self.hand_over(connection)
             return
+        failure = None
         try:
             self.framing = decide(self.request.is_head, connection.facts)
         except ProtocolError as error:
+            failure = error
+        if failure is not None:
             if self.tell_reading():
-                self.fail(error)
+                self.fail(failure)
             return
         self.keep_alive = keeps_alive(self.framing, connection.facts)
         self.n_announced = connection.facts.length if self.framing == QH_FRAMING_LENGTH else 0
@@ -332,7 +336,6 @@ cdef class Exchange(Sending):
         except DeviceError as error:
             if not self.over:
                 self.fail(error)
-            return False
         finally:
             self.settling = False
         if self.over:
@@ -514,7 +517,7 @@ cdef class Exchange(Sending):
 
     cdef object on_broken(self, Connection connection, object error):
         if not self.over:
-            self.fail(QHttpError(f"the request was broken off by {type(error).__name__}"))
+            self.fail(broken_off(error))
 
     cdef object finish(self):
         cdef Connection connection = self.connection
@@ -528,31 +531,43 @@ cdef class Exchange(Sending):
         elif reusable and connection.n_in_line() and (<Exchange>connection.line[0]).out_start >= connection.c.n_sent:
             reusable = connection.send_line_back()
         self.leave()
-        if not reusable:
+        try:
+            if not reusable:
+                connection.close()
+            elif not connection.pass_on():
+                connection.rest()
+                self.pool.put(connection)
+        except Exception:               # no matter to this answer, which is whole
+            reusable = False
             connection.close()
-        elif not connection.pass_on():
-            connection.rest()
-            self.pool.put(connection)
-        self.sink.finish()
-        self.observer.ended(reusable)
+        try:
+            self.sink.finish()
+        finally:
+            self.observer.ended(reusable)
 
     cdef object fail(self, error):
-        self.cancel()
-        self.observer.failed(error)
+        try:
+            self.cancel()
+        finally:                        # whatever cannot be tidied up: it is over, and somebody waits to hear it
+            self.observer.failed(error)
 
     cpdef cancel(self):
         """Ends it silently and closes its connection."""
         cdef Connection connection = self.connection
         if self.over:
             return
-        if self.opening is not None:
-            self.opening.cancel()
-        self.leave()
-        if connection is not None:
-            if self.head_done:
-                self.sink.drop_last(connection.received() - self.n_told)
-            connection.close()
-        self.sink.finish()
+        try:
+            if self.opening is not None:
+                self.opening.cancel()
+        finally:
+            self.leave()
+            try:
+                if connection is not None:
+                    if self.head_done:
+                        self.sink.drop_last(connection.received() - self.n_told)
+                    connection.close()
+            finally:
+                self.sink.finish()
 
     cdef object leave(self):
         """Nothing more is told, and nothing that waits holds this exchange any longer."""

@@ -24,6 +24,7 @@ cdef enum:
     SMALL_SLICE = 4 << 10   # where that may block: so much a socket takes that calls itself writable
     ROOM = 64 << 10         # for one recv_into
 
+cdef object FAILED = object()       # in the place of what a call returns
 cdef tuple NOT_NOW = ("SSLWantReadError", "SSLWantWriteError")      # by name: ssl need not be imported
 
 
@@ -61,9 +62,11 @@ cdef class ObjectChannel(Channel):
                 self.end(errno_of(error, ECONNRESET))
             elif self.send_error:       # nothing lies there that would tell more
                 self.end(self.send_error)
-            return
+            n = FAILED
         finally:
             self.in_call = False
+        if n is FAILED:
+            return
         if n == 0:
             self.end(0)
         elif n is not None:
@@ -119,12 +122,15 @@ cdef class ObjectChannel(Channel):
             if not isinstance(n, int) or not 0 <= n <= min(self.slice, len(plain) - self.plain_at):
                 raise OSError(EIO, "send gave no number of bytes")
         except Exception as error:
-            if means_not_now(error):
-                return
             n = None
-            self.send_error = errno_of(error, EPIPE)
+            if means_not_now(error):
+                n = FAILED
+            else:
+                self.send_error = errno_of(error, EPIPE)
         finally:
             self.in_call = False
+        if n is FAILED:
+            return
         if connection.channel is not self or self.plain is not plain:
             return                      # closed, or not to be sent any more
         if n is None:

@@ -18,6 +18,9 @@ cdef class Request:
     cdef bint is_idempotent     # may be sent again when no byte of an answer has come
 
 
+cdef object broken_off(object error)
+
+
 cdef class Observer(Task):
     """Is told how an exchange goes. Each call may run user code, which may do anything; the exchange looks afterwards."""
     cdef object looking_up(self)

@@ -8,6 +8,19 @@ from qhttp._core cimport Sink, Task
 from qhttp.errors import QHttpError
 
 
+cdef object NO_MEMORY = QHttpError("the request was broken off by MemoryError")     # made while there is some
+
+
+cdef object broken_off(object error):
+    """The error of a request that was ended by an exception which says nothing of it."""
+    made = NO_MEMORY
+    try:
+        made = QHttpError(f"the request was broken off by {type(error).__name__}")
+    except MemoryError:
+        pass
+    return made
+
+
 @cython.freelist(16)
 cdef class Request:
     pass

@@ -12,6 +12,7 @@ from libc.errno cimport ECONNREFUSED, ECONNRESET, EPIPE, ETIMEDOUT
 
 from qhttp._connection cimport Connection, Watcher
 from qhttp._core cimport Loop, qh_status
+from qhttp.engine.observer cimport broken_off
 from qhttp.engine.time_limits cimport Options
 from qhttp.protocol.head cimport load
 
@@ -82,13 +83,18 @@ cdef class Opening(Watcher):
         self.is_asking = False
         if self.listener is None:
             return
-        if not addresses and is_our_own(error):
-            host = (self.route.proxy or self.route).host
-            self.fail(lacking(ConnectError(f"Host {host} could not be looked up: {error.strerror}"), error.errno))
-        elif not addresses:
-            self.not_found()
-        else:
-            self.connect_to(addresses)
+        try:
+            if not addresses and is_our_own(error):
+                host = (self.route.proxy or self.route).host
+                self.fail(lacking(ConnectError(f"Host {host} could not be looked up: {error.strerror}"), error.errno))
+            elif not addresses:
+                self.not_found()
+            else:
+                self.connect_to(addresses)
+        except BaseException as problem:        # nobody else would tell
+            if self.listener is not None:
+                self.fail(broken_off(problem))
+            raise
 
     def not_found(self):
         if self.listener is not None:
@@ -185,12 +191,13 @@ cdef class Opening(Watcher):
         if not self.is_quiet and not (self.listener.shaking() and self.connection is connection):
             return
         from qhttp.engine.tls import TlsChannel         # not before the first https: imports are felt
+        channel = None
         try:
             channel = TlsChannel(self.route.tls, self.route.host, self.route.port, not self.is_quiet, self)
         except ValueError as error:     # a host name that ssl does not take
             self.fail(NetworkError(f"HTTP request failed: {error}"))
-            return
-        channel.start(connection, received)
+        if channel is not None:
+            channel.start(connection, received)
 
     def secured(self, Connection connection):
         """The handshake is done (the channel tells)."""
@@ -235,13 +242,21 @@ cdef class Opening(Watcher):
     # -- the end
     cpdef hand_over(self, Connection connection):
         listener, self.listener, self.connection = self.listener, None, None
-        listener.opened(connection)
+        try:
+            listener.opened(connection)
+        except BaseException as problem:
+            if connection.watcher is self:      # it has not come to anybody
+                connection.close()
+                listener.not_opened(broken_off(problem))
+            raise
 
     cdef object fail(self, error):
         listener = self.listener
-        self.cancel()
-        if listener is not None:
-            listener.not_opened(error)
+        try:
+            self.cancel()
+        finally:
+            if listener is not None:
+                listener.not_opened(error)
 
     cpdef cancel(self):
         """Closes what is under way; the listener hears no more."""
@@ -266,7 +281,7 @@ cdef class Opening(Watcher):
 
     cdef object on_broken(self, Connection connection, object error):
         if self.listener is not None:
-            self.fail(QHttpError(f"the request was broken off by {type(error).__name__}"))
+            self.fail(broken_off(error))
 
 
 def is_our_own(error):

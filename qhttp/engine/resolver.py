@@ -3,8 +3,10 @@
 getaddrinfo blocks and cannot be called off; so whoever asks may stop listening, and the threads are bounded. A look-up that
 takes long, since a name server is silent, does not count among those at the same time: the names of others go on.
 """
+from _functools import partial      # functools itself takes half a millisecond
 from _queue import Empty, SimpleQueue
 from _thread import allocate_lock, start_new_thread
+from _weakref import ref
 from errno import EMFILE, ENFILE, ENOMEM
 from os import register_at_fork, strerror
 from time import monotonic, sleep
@@ -26,81 +28,149 @@ class Resolver:
     def _reset(self):
         self._lock = allocate_lock()
         self._jobs = SimpleQueue()
-        self._n_threads = self._n_waiting = 0
+        self._n_waiting = 0
+        self._threads = []      # weak references to what each thread is given: one may have died before it came to our code
         self._is_watched = False    # a thread looks now and then whether look-ups have become slow
-        self._asking = {}       # (host, port) -> [(loop, callback)]
+        self._asking = {}       # (host, port) -> [(loop, callback)]; None in the place of one that was told, or has gone
         self._since = {}        # (host, port) of look-ups under way -> when they began
         self._cache = {}        # (host, port) -> (until, addresses), oldest first
 
+    @property
+    def _n_threads(self):
+        self._threads = [thread for thread in self._threads if thread() is not None]
+        return len(self._threads)
+
     def lookup(self, loop, host, port, callback):
         """Calls `callback(addresses, error)` in a later turn of `loop`: a list of (family, sockaddr) in the order to try, or
-        None and the OSError. Addresses are those of stream sockets, families taking turns (RFC 8305 section 4)."""
-        key = host, port
-        with self._lock:
+        None and the OSError. Addresses are those of stream sockets, families taking turns (RFC 8305 section 4).
+
+        Raises MemoryError; the callback is not called then."""
+        key, tokens, watch = (host, port), (), False
+        self._lock.acquire()            # not `with`: its end needs memory, and so may never come
+        try:
             until, addresses = self._cache.get(key, (0, None))
             if until > monotonic():
-                loop.call_soon(lambda: callback(addresses, None))
+                loop.call_soon(partial(callback, addresses, None))
                 return
-            waiting = self._asking.setdefault(key, [])
-            waiting.append((loop, callback))
-            if len(waiting) > 1 or key in self._since:
+            waiting = self._asking.get(key)
+            is_asked = waiting is not None and any(waiting)
+            if waiting is None:
+                waiting = self._asking[key] = [(loop, callback)]
+            else:
+                waiting.append((loop, callback))
+            if is_asked or key in self._since:
                 return
-            self._jobs.put(key)
-            start = self._n_wanted() > 0
-            self._n_threads += start
-            watch = not start and not self._is_watched and self._jobs.qsize() > self._n_waiting
+            try:
+                self._jobs.put(key)
+                tokens = self._tokens(min(self._n_wanted(), 1))
+                watch = not tokens and not self._is_watched and self._jobs.qsize() > self._n_waiting
+            except BaseException:
+                waiting[-1] = None      # or all who ask later would wait for ever
+                raise
             self._is_watched = self._is_watched or watch
-        if start:
-            self._start(loop)
-        elif watch:
+        finally:
+            self._lock.release()
+        for token in tokens:
+            self._start(token, loop, key)
+        if watch:
             try:
                 start_new_thread(self._watch, ())
-            except RuntimeError:
+            except (RuntimeError, MemoryError):
                 self._is_watched = False
 
     def forget(self, host, port, callback):
         """Whoever asked is not interested any more; a name for which that goes for all is not looked up."""
-        with self._lock:
-            waiting = self._asking.get((host, port), [])
-            waiting[:] = [each for each in waiting if each[1] != callback]
+        self._lock.acquire()
+        try:
+            waiting = self._asking.get((host, port), ())
+            for i, entry in enumerate(waiting):
+                if entry is not None and entry[1] == callback:
+                    waiting[i] = None
+        finally:
+            self._lock.release()
 
     def _n_wanted(self):
         """How many more threads are needed, and allowed. Under the lock."""
         n = self._jobs.qsize() - self._n_waiting
         if n <= 0:
             return 0
-        n_allowed = self.max_threads
-        if self._n_threads >= n_allowed:
+        n_threads, n_allowed = self._n_threads, self.max_threads
+        if n_threads >= n_allowed:
             limit = monotonic() - self.slow_s
             n_allowed += min(self.max_slow, sum(since < limit for since in self._since.values()))
-        return min(n, n_allowed - self._n_threads)
+        return max(0, min(n, n_allowed - n_threads))
 
-    def _start(self, loop):
+    def _tokens(self, n):
+        """What so many new threads are known by. Under the lock."""
+        tokens = [allocate_lock() for _ in range(n)]        # anything that can be referred to weakly
+        self._threads += [ref(token) for token in tokens]
+        return tokens
+
+    def _start(self, token, loop, key):
         """Starts a thread that is counted already; where there is none to be had and no other, the loop's own does the work."""
         try:
-            start_new_thread(self._work, ())
-        except RuntimeError:
-            with self._lock:
-                self._n_threads -= 1
-                alone = self._n_threads == 0
-            if alone and loop is not None:
-                loop.call_soon(self._work_here)
-
-    def _work(self):
-        while True:
-            with self._lock:
-                self._n_waiting += 1
+            start_new_thread(self._work, (token,))
+        except (RuntimeError, MemoryError):
+            self._lock.acquire()
             try:
-                key = self._jobs.get(timeout=self.idle_s)
+                self._forget_thread(token)
+                alone = not self._threads
+            finally:
+                self._lock.release()
+            if alone and loop is not None:
+                try:
+                    loop.call_soon(self._work_here)
+                except MemoryError:
+                    self._asking.pop(key, None)
+                    raise
+
+    def _forget_thread(self, token):
+        for i, thread in enumerate(self._threads):
+            if thread() is token:
+                del self._threads[i]
+                return
+
+    def _work(self, token):
+        """A thread, which has the token for as long as it lives: looks names up until none has come for a while. Without memory it
+        tries again: somebody waits."""
+        key = outcome = None
+        while True:
+            try:
+                if key is None:
+                    key = self._next_job(token)
+                    if key is None:
+                        return
+                    if not self._begin(key):
+                        key = None
+                        continue
+                if outcome is None:
+                    outcome = outcome_of(key)
+                self._tell(key, *outcome)
+                key = outcome = None
+            except MemoryError:
+                continue
+
+    def _next_job(self, token):
+        """The next name; None: this thread is not needed any more."""
+        while True:
+            self._lock.acquire()
+            self._n_waiting += 1
+            self._lock.release()
+            try:
+                return self._jobs.get(timeout=self.idle_s)
             except Empty:
-                key = None
-            with self._lock:
+                pass
+            finally:
+                self._lock.acquire()
                 self._n_waiting -= 1
-                if key is None and self._jobs.empty():
-                    self._n_threads -= 1
-                    return
-            if key is not None:
-                self._do(key)
+                self._lock.release()
+            self._lock.acquire()
+            is_over = self._jobs.empty()
+            if is_over:
+                self._forget_thread(token)
+            self._lock.release()
+            if is_over:
+                return None
 
     def _work_here(self):
         """Everybody waits for it; but there is an answer."""
@@ -109,43 +179,72 @@ class Resolver:
                 key = self._jobs.get_nowait()
             except Empty:
                 return
-            self._do(key)
+            if self._begin(key):
+                try:
+                    outcome = outcome_of(key)
+                except MemoryError as error:
+                    outcome = None, error
+                self._tell(key, *outcome)
 
     def _watch(self):
         """On a thread that ends when nothing waits any more: takes more threads as look-ups become slow."""
         while True:
-            sleep(self.slow_s)
-            with self._lock:
-                if self._jobs.qsize() <= self._n_waiting:
-                    self._is_watched = False
-                    return
-                n = max(0, self._n_wanted())
-                self._n_threads += n
-            for _ in range(n):
-                self._start(None)
+            try:
+                sleep(self.slow_s)
+                self._lock.acquire()
+                try:
+                    if self._jobs.qsize() <= self._n_waiting:
+                        self._is_watched = False
+                        return
+                    tokens = self._tokens(self._n_wanted())
+                finally:
+                    self._lock.release()
+                while tokens:
+                    self._start(tokens.pop(), None, None)
+            except MemoryError:
+                continue
 
-    def _do(self, key):
-        with self._lock:
-            if not self._asking.get(key):
-                self._asking.pop(key, None)
-                return
-            self._since[key] = monotonic()
+    def _begin(self, key):
+        """Whether anybody still wants to know."""
+        self._lock.acquire()
         try:
-            self._tell(key, look_up(*key), None)
-        except Exception as error:      # whoever waits must hear of it, whatever it is
-            self._tell(key, None, error)
+            if any(self._asking.get(key, ())):
+                self._since[key] = monotonic()
+                return True
+            self._asking.pop(key, None)
+            return False
+        finally:
+            self._lock.release()
 
     def _tell(self, key, addresses, error):
-        with self._lock:
+        """Tells all who have asked. What fails for want of memory can be called again."""
+        self._lock.acquire()
+        try:
+            waiting = self._asking.get(key, ())
+            for i, entry in enumerate(waiting):
+                if entry is not None:
+                    loop, callback = entry
+                    loop.call_from_thread(partial(callback, addresses, error))
+                    waiting[i] = None   # told
+            self._asking.pop(key, None)
             self._since.pop(key, None)
-            waiting = self._asking.pop(key, [])
             if addresses and self.ttl_s > 0:
                 self._cache.pop(key, None)
                 self._cache[key] = monotonic() + self.ttl_s, addresses
                 while len(self._cache) > self.max_cached:
                     del self._cache[next(iter(self._cache))]
-        for loop, callback in waiting:
-            loop.call_from_thread(lambda callback=callback: callback(addresses, error))
+        finally:
+            self._lock.release()
+
+
+def outcome_of(key):
+    """(addresses, None), or (None, why there are none): whoever waits must hear of it, whatever it is."""
+    try:
+        return look_up(*key), None
+    except MemoryError:
+        raise
+    except Exception as error:
+        return None, error
 
 
 def look_up(host, port):

@@ -76,16 +76,16 @@ cdef class Sending(Timed):
             self.in_source = False
 
     cdef bytes next_piece(self):
+        piece = None
         self.in_source = True
         try:
             piece = self.request.source.next_piece()
         except DeviceError as error:
             if not self.over:
                 self.fail(error)
-            return None
         finally:
             self.in_source = False
-        if self.over or self.stage != SEND_SOURCE:
+        if piece is None or self.over or self.stage != SEND_SOURCE:
             return None
         if self.request.source.is_at_end:
             self.stage = SEND_NOTHING

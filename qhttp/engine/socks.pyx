@@ -71,9 +71,12 @@ cdef class SocksChannel(Channel):
         if self.received[1] == 0xFF:
             self.fail_login(connection)
             return
+        method = None
         try:
             method = self.machine.receive_data(self.received).method
         except Exception:               # socksio's ProtocolError
+            pass
+        if method is None:
             self.refuse(connection, "its reply is malformed")
             return
         if method == socks5.SOCKS5AuthMethod.NO_AUTH_REQUIRED:

@@ -52,22 +52,27 @@ cdef class TlsChannel(Channel):
         self.shake(connection)
 
     cdef object shake(self, Connection connection):
-        asker = self.asker
-        while True:
+        cdef bint wants_more = True
+        asker, failure = self.asker, None
+        while wants_more:
+            wants_more = False
             try:
                 self.tls.do_handshake()
-                break
             except WantRead:
+                wants_more = True
+            except (OSError, ValueError) as error:      # ValueError: a certificate that Python cannot read
+                failure = error
+            if wants_more:
                 self.pump(connection)
                 if not self.fill(connection):
                     return
-            except (OSError, ValueError) as error:      # ValueError: a certificate that Python cannot read
-                self.asker = None
-                self.flush_at_once(connection)
-                if self.error:
-                    error = OSError(self.error, "the connection was broken off")
-                asker.insecure(connection, error)
-                return
+        if failure is not None:
+            self.asker = None
+            self.flush_at_once(connection)
+            if self.error:
+                failure = OSError(self.error, "the connection was broken off")
+            asker.insecure(connection, failure)
+            return
         self.asker = None
         self.pump(connection)
         asker.secured(connection)
@@ -128,7 +133,7 @@ cdef class TlsChannel(Channel):
         try:
             n = self.read(length, PyMemoryView_FromMemory(room, length, PyBUF_WRITE))
         except WantRead:
-            return WANTS_MORE
+            n = WANTS_MORE
         except EndOfFile:
             if self.is_verified and not self.error:
                 self.error = ECONNRESET         # no close_notify
@@ -136,6 +141,8 @@ cdef class TlsChannel(Channel):
         except OSError:
             self.error = self.error or ECONNRESET
             n = 0
+        if n == WANTS_MORE:
+            return n
         if n == 0:
             self.has_ended = True
             return ENDED

@@ -127,10 +127,13 @@ _default = None
 def default_configuration():
     """The process's own; made when first asked for."""
     global _default
-    with _lock:
+    _lock.acquire()             # not `with`: its end needs memory, and so may never come
+    try:
         if _default is None:
             _default = TlsConfiguration(default_context())
         return _default
+    finally:
+        _lock.release()
 
 
 def configuration_of(context):
@@ -139,8 +142,11 @@ def configuration_of(context):
         raise TypeError(f"context must be an ssl.SSLContext, not {type(context).__name__}")
     if context.protocol == ssl.PROTOCOL_TLS_SERVER:
         raise ValueError("context is for servers: make it with ssl.create_default_context()")
-    with _lock:
+    _lock.acquire()
+    try:
         configuration = _configurations.get(id(context))
         if configuration is None or not configuration.is_current:       # what was proved to a laxer one is not proved
             configuration = _configurations[id(context)] = TlsConfiguration(context)
         return configuration
+    finally:
+        _lock.release()
