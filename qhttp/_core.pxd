@@ -246,6 +246,7 @@ cdef class Loop:
     cdef qh_loop c
     cdef unsigned long thread           # the only one that may call
     cdef unsigned long native_thread    # the kernel's number of it, which is not soon used again
+    cdef bint is_threads                # loop() gives it out; else somebody has made it for himself
     cdef unsigned int n_forks           # at birth: another number now means that this is a child process
     cdef Task first_deferred, last_deferred     # for the next turn
     cdef Py_ssize_t n_deferred

@@ -510,6 +510,7 @@ cdef Loop current_loop():
     cdef Loop loop = getattr(local, "loop", None)
     if loop is None or loop.n_forks != n_forks:
         loop = local.loop = loop_of_this_thread() or Loop()
+        loop.is_threads = True
     return loop
 
 
@@ -520,7 +521,8 @@ cdef Loop loop_of_this_thread():
     cdef unsigned long thread = PyThread_get_thread_ident(), native = native_thread()
     for reference in list(loops.values()):
         loop = reference()
-        if loop is not None and loop.thread == thread and loop.native_thread == native and loop.n_forks == n_forks:
+        if (loop is not None and loop.is_threads and loop.thread == thread and loop.native_thread == native
+                and loop.n_forks == n_forks):
             return loop
     return None
 

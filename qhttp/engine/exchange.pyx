@@ -30,7 +30,7 @@ from qhttp.protocol.head cimport is_valid_head
 from os import strerror
 
 from qhttp._core import describe_head
-from qhttp.errors import BodyError, DeviceError, ProtocolError, Truncated, UnexpectedClose
+from qhttp.errors import BodyError, DeviceError, ProtocolError, QHttpError, Truncated, UnexpectedClose
 
 cdef enum:
     MAX_RETRIES = 2

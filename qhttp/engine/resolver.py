@@ -3,7 +3,7 @@
 getaddrinfo blocks and cannot be called off; so whoever asks may stop listening, and the threads are bounded. A look-up that
 takes long, since a name server is silent, does not count among those at the same time: the names of others go on.
 """
-from _functools import partial      # functools itself takes half a millisecond
+from _functools import partial  # functools itself takes half a millisecond
 from _queue import Empty, SimpleQueue
 from _thread import allocate_lock, start_new_thread
 from _weakref import ref
@@ -180,11 +180,7 @@ class Resolver:
             except Empty:
                 return
             if self._begin(key):
-                try:
-                    outcome = outcome_of(key)
-                except MemoryError as error:
-                    outcome = None, error
-                self._tell(key, *outcome)
+                self._tell(key, *outcome_of(key))
 
     def _watch(self):
         """On a thread that ends when nothing waits any more: takes more threads as look-ups become slow."""
@@ -241,8 +237,6 @@ def outcome_of(key):
     """(addresses, None), or (None, why there are none): whoever waits must hear of it, whatever it is."""
     try:
         return look_up(*key), None
-    except MemoryError:
-        raise
     except Exception as error:
         return None, error
 

@@ -79,10 +79,12 @@ class FileSession(BulkSession):
         super().__init__(call)
         self.settings |= settings
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="qhttp-adversarial-"))
-        self.n_rows, self.n_held, self.ended = 0, 0, {}
+        self.n_rows, self.n_held, self.ended, self.bounds_before = 0, 0, {}, None
 
     def close(self):
         super().close()
+        if self.bounds_before is not None:
+            resume.CONTINUE_FROM, resume.OVERLAP = self.bounds_before
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _open(self):
@@ -130,6 +132,7 @@ class FileSession(BulkSession):
     def _hold(self, row, held):
         """A part that is there from a former run. It has these bytes and no more: what is a bound of size, or repeated for
         comparison, is set to nothing."""
+        self.bounds_before = self.bounds_before or (resume.CONTINUE_FROM, resume.OVERLAP)
         resume.CONTINUE_FROM, resume.OVERLAP, self.n_held = 1, 0, self.n_held + 1
         path = str(self.folder / row["out"])
         part = pathlib.Path(path + ".part")
