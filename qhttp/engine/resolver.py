@@ -58,10 +58,9 @@ class Resolver:
                 waiting = self._asking[key] = [(loop, callback)]
             else:
                 waiting.append((loop, callback))
-            if is_asked or key in self._since:
-                return
             try:
-                self._jobs.put(key)
+                if not is_asked and key not in self._since:
+                    self._jobs.put(key)
                 tokens = self._tokens(min(self._n_wanted(), 1))
                 watch = not tokens and not self._is_watched and self._jobs.qsize() > self._n_waiting
             except BaseException:
@@ -131,8 +130,8 @@ class Resolver:
                 return
 
     def _work(self, token):
-        """A thread, which has the token for as long as it lives: looks names up until none has come for a while. Without memory it
-        tries again: somebody waits."""
+        """A thread, which has the token for as long as it lives: looks names up until none has come for a while. Without memory
+        it tries again: somebody waits."""
         key = outcome = None
         while True:
             try:

@@ -1,0 +1,47 @@
+"""A few scenes with every call of each kind failing in turn; `make torture` has all of them, and allocations."""
+import os
+import pathlib
+
+import pytest
+
+from torture.campaign import Campaign, certificate_in
+from torture.failing import KINDS, build, faults_of
+
+PACKAGE = str(pathlib.Path(__file__).resolve().parents[2])
+CALLS = [kind for kind in KINDS if kind != "allocate"]
+N_ALLOCATIONS = 40          # of each scene that fail, evenly
+
+
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory):
+    """The library that makes calls fail, and a certificate."""
+    if "libasan" in os.environ.get("LD_PRELOAD", ""):
+        pytest.skip("the children have preloads of their own: make torture plays them with sanitizers")
+    folder = str(tmp_path_factory.mktemp("torture"))
+    return build(folder), certificate_in(folder)
+
+
+@pytest.mark.parametrize("family, name", [("http", "requests"), ("http", "named"), ("http", "tls"), ("bulk", "synced"),
+                                          ("bulk", "pieces")], ids="-".join)
+def test_scene_any_call_refused_whole_or_told(family, name, tools):
+    library, certificate = tools
+    campaign = Campaign(library, family, name, None, certificate, PACKAGE)
+    try:
+        n_hit = sum(campaign.play(fault) for kind in CALLS for fault in faults_of(kind))
+    finally:
+        campaign.close()
+    assert not campaign.found, "\n".join(f"{fault}, call {n}: {text}" for fault, n, text in campaign.found[:5])
+    assert n_hit > 50
+
+
+@pytest.mark.parametrize("family, name", [("http", "requests"), ("http", "pipelined"), ("bulk", "files")], ids="-".join)
+def test_scene_no_memory_for_one_allocation_whole_or_told(family, name, tools):
+    library, certificate = tools
+    campaign = Campaign(library, family, name, None, certificate, PACKAGE)
+    once, _ = faults_of("allocate")
+    try:
+        n_hit = campaign.play(once, max(1, campaign.n_calls(once) // N_ALLOCATIONS))
+    finally:
+        campaign.close()
+    assert not campaign.found, "\n".join(f"{fault}, call {n}: {text}" for fault, n, text in campaign.found[:5])
+    assert n_hit >= N_ALLOCATIONS / 2
