@@ -6,11 +6,11 @@ import ssl
 import tempfile
 import time
 
-import qhttp
 from adversarial.contract import Reply
+
+import qhttp
 from qhttp.bulk import resume
 from qhttp.bulk.session import Session
-
 from torture import scene_server as served
 from torture.http_scenes import EXPECTED, IDLE_S, MOST_LATE, MOST_RAISED, PATIENCE_S, TOTAL_S, TURN_MS, probe
 
@@ -253,7 +253,8 @@ class Resumed(BulkScene):
         part = self.folder / "files/large.part"
         part.write_bytes(served.LARGE[:self.N_HELD])
         with Session(str(self.folder / "session")) as session:
-            session.put_part(str(part)[:-len(".part")], self.base + "/large", part.stat().st_ino, served.ETAG.decode(), None, None)
+            session.put_part(str(part)[:-len(".part")], self.base + "/large", part.stat().st_ino, served.ETAG.decode(), None,
+                             None)
 
 
 class TlsFiles(BulkScene):

@@ -113,7 +113,8 @@ class Servers:
 class Campaign:
     """One scene. `found`: what is wrong, as (fault, n, text)."""
 
-    def __init__(self, library: str, family: str, name: str, case: dict | None, certificate: str, package: str, before: str = ""):
+    def __init__(self, library: str, family: str, name: str, case: dict | None, certificate: str, package: str,
+                 before: str = ""):
         self.family, self.name, self.case = family, name, case
         self.servers = Servers(case, certificate)
         self.arguments = library, (family, name, self.servers.place), package, before

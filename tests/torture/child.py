@@ -12,7 +12,6 @@ import traceback
 from dataclasses import dataclass, field
 
 import qhttp
-
 from torture.failing import Failing, Fault
 
 THREAD_ENDS_S = 2.0

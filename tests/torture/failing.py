@@ -59,7 +59,8 @@ def faults_of(kind: str) -> list[Fault]:
 def build(folder) -> str:
     """Compiles failing.c into the folder; returns the path of the library."""
     library = os.path.join(folder, "failing.so")
-    subprocess.run([os.environ.get("CC", "cc"), "-O1", "-g", "-shared", "-fPIC", "-o", library, str(SOURCE), "-ldl"], check=True)
+    compiler = os.environ.get("CC", "cc")
+    subprocess.run([compiler, "-O1", "-g", "-shared", "-fPIC", "-o", library, str(SOURCE), "-ldl"], check=True)
     return library
 
 

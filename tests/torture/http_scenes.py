@@ -7,10 +7,10 @@ import tempfile
 import time
 from _thread import allocate_lock, start_new_thread
 
-import qhttp
 from adversarial.contract import Reply
 from adversarial.peers import PROBE_PATH
 
+import qhttp
 from torture import scene_server as served
 
 TURN_MS = 200

@@ -18,6 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from adversarial.corpus import cases
+
 from torture.campaign import Campaign, Crash, certificate_in
 from torture.failing import KINDS, build, faults_of
 
@@ -30,7 +31,8 @@ CASE_KINDS = ("allocate", "receive", "send", "poll", "watch", "option", "write")
 # ssl itself crashes where OpenSSL has no memory.
 NOT_ASKED = {("http", "tls", "allocate"), ("bulk", "tlsfiles", "allocate")}
 HTTP = ("requests", "large", "unread", "pipelined", "named", "tls", "upload", "todevices", "inthread")
-BULK = ("files", "synced", "withoutsession", "tries", "ahead", "pieces", "decoded", "limited", "resumed", "tlsfiles", "inmemory")
+BULK = ("files", "synced", "withoutsession", "tries", "ahead", "pieces", "decoded", "limited", "resumed", "tlsfiles",
+        "inmemory")
 
 
 def bound(n_bad: int, n: int) -> str:
@@ -83,7 +85,7 @@ def is_light(campaign: Campaign) -> bool:
 
 def sanitizers() -> str:
     """What has to be preloaded for a build with sanitizers."""
-    return " ".join(subprocess.run(["gcc", f"-print-file-name={name}"], check=True, capture_output=True, text=True).stdout.strip()
+    return " ".join(subprocess.check_output(["gcc", f"-print-file-name={name}"], text=True).strip()
                     for name in ("libasan.so", "libubsan.so"))
 
 
@@ -93,8 +95,9 @@ def main() -> int:
     parser.add_argument("--cases", default="all", help="ids of adversarial cases; 'all' that are light, 'none'")
     parser.add_argument("--through", default="http,bulk", help="cases through QHttp (http), through a Downloader (bulk)")
     parser.add_argument("--kinds", type=lambda text: text.split(","), default=list(KINDS), help=", ".join(KINDS))
-    parser.add_argument("--every", type=int, default=0, help=f"only each so-many-th call; by itself 1, {BIG_EVERY} for allocations "
-                                                             f"where a scene makes more than {MANY}")
+    parser.add_argument("--every", type=int, default=0,
+                        help=f"only each so-many-th call; by itself 1, {BIG_EVERY} for allocations where a scene makes more "
+                             f"than {MANY}")
     parser.add_argument("--every-case", type=int, default=4, help="only one in so many of the cases")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=60, help="then nothing new is begun")
