@@ -8,6 +8,7 @@
 #   adversarial  hostile answers on every way; W='qhttp-* ...' for some of them
 #   sanitize   all tests under ASan and UBSan; C tests under       fuzz       coverage-guided: each kernel, and all of them
 #              valgrind (memcheck); threads under TSan             fuzz-merge  through the core; what it found, into the tree
+#   torture    each call that can be refused, and each allocation, refused in turn; MINUTES: no longer than so
 #   differential  a million mutated answers, given to other readers of HTTP as well: who makes what of them
 #   perf       instruction counts of the hot pieces      page       docs/benchmarks.md from bench/published/
 #   docs       the site, into build/docs; links and programs of the pages, the reference's table, the examples
@@ -27,6 +28,7 @@ SOAK_FILES ?= 5000
 SOAK_KILLS ?= 50
 SOAK_MINUTES ?= 3
 SOAK_GIB ?= 4
+MINUTES ?= 15
 SOAK_EXAMPLES ?= 2000
 SOAK_SEED ?= 1
 DIFFERENTIAL_ANSWERS ?= 1000000
@@ -39,7 +41,7 @@ ALSO_WORLD := tests/protocol/test_auth_connection.py tests/engine/test_authentic
 ASAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 .PHONY: demo test test-world test-all build bench bench-bulk perf page docs check sanitize memcheck fuzz fuzz-core fuzz-merge \
-        clang differential adversarial soak clean servers
+        clang differential adversarial torture soak clean servers
 
 $(VENV)/ready: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -137,6 +139,9 @@ soak: build
 adversarial: build
 	PYTHONPATH=tests $(BIN)/python -m adversarial.campaign --runs $(ADVERSARIAL_RUNS) --splits $(ADVERSARIAL_SPLITS) \
 	    $(if $(W),--ways $(foreach way,$(W),'$(way)'))
+
+torture: build
+	$(BIN)/python tests/torture/nth_failure.py --minutes $(MINUTES)
 
 clang:
 	@tools/debian_packages.sh clang=clang '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a=libclang-rt-dev'

@@ -216,7 +216,8 @@ cdef class FileThread:
                 self.untold.append(self.batch[self.n_told])
                 self.batch[self.n_told] = None
             self.n_told += 1
-        self.loop.call_from_thread(self.tell_rest)
+        if self.untold:                 # nobody turns the loop behind the end
+            self.loop.call_from_thread(self.tell_rest)
         self.n_batch = self.n_done = self.n_told = 0
 
     def tell_rest(self):

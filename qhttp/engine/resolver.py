@@ -3,7 +3,7 @@
 getaddrinfo blocks and cannot be called off; so whoever asks may stop listening, and the threads are bounded. A look-up that
 takes long, since a name server is silent, does not count among those at the same time: the names of others go on.
 """
-from _functools import partial  # functools itself takes half a millisecond
+from _functools import partial  # type: ignore[import-not-found]  # functools itself takes half a millisecond
 from _queue import Empty, SimpleQueue
 from _thread import allocate_lock, start_new_thread
 from _weakref import ref
