@@ -1,4 +1,5 @@
 """`python -m qhttp`: the command."""
 from qhttp.cli import main
 
-raise SystemExit(main())
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -125,7 +125,7 @@ class Downloader(bulk_downloader.Downloader):
             if not isinstance(failure, asyncio.CancelledError):
                 self._failure = self._failure or failure
         finally:
-            self._pulls.discard(asyncio.current_task())  # type: ignore[arg-type]
+            self._pulls.discard(asyncio.current_task())
             self.more()
 
     def _pulled(self, task: asyncio.Task[None], pulled: deque[Any]) -> Iterator[Any]:

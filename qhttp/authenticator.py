@@ -3,7 +3,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False       # as the typing module has it, without importing that
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, ClassVar
 
 
 def _text(name: str, value: object) -> str:
@@ -76,7 +76,7 @@ class QAuthenticator:
         return ((self._realm, self._user, self._password, self._options)
                 == (other._realm, other._user, other._password, other._options))
 
-    __hash__ = None     # type: ignore[assignment]  # it can change
+    __hash__: ClassVar[None] = None     # type: ignore[assignment]  # it can change
 
     def __repr__(self) -> str:
         return f"<QAuthenticator realm={self._realm!r}, user {'set' if self._user else 'not set'}>"

@@ -2,8 +2,16 @@
 
 On the Qt face they are not raised but become `error()` and `errorString()`; their `qt_name` is the member of QHttp.Error.
 """
+from __future__ import annotations
+
 import builtins
 from errno import EADDRNOTAVAIL, EMFILE, ENFILE, ENOBUFS, ENOMEM
+
+TYPE_CHECKING = False       # as the typing module has it, without importing that
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    _Failure = TypeVar("_Failure", bound="QHttpError")
 
 LACKING = {EMFILE: "descriptors", ENFILE: "descriptors", EADDRNOTAVAIL: "ports", ENOBUFS: "memory", ENOMEM: "memory"}
 
@@ -16,7 +24,7 @@ class QHttpError(Exception):
     """
 
     qt_name = "UnknownError"
-    lacks = None
+    lacks: str | None = None
 
 
 class ConnectError(QHttpError):
@@ -107,11 +115,11 @@ class FileError(DeviceError):
 class HTTPStatusError(QHttpError):
     """The server answered, and not with the file. `status` (int) is its status code; 429 and 5xx may go away by themselves."""
 
-    def __init__(self, text="", status=0):
+    def __init__(self, text: str = "", status: int = 0) -> None:
         super().__init__(text)
         self.status = status
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type, tuple[str, int]]:
         return type(self), (str(self), self.status)
 
 
@@ -145,7 +153,7 @@ class ProxyAuthenticationRequired(QHttpError):
     qt_name = "ProxyAuthenticationRequiredError"
 
 
-def lacking(error, number):
+def lacking(error: _Failure, number: int) -> _Failure:
     """The same error, with what was lacking, if that is what an errno says."""
     if number in LACKING:
         error.lacks = LACKING[number]

@@ -15,9 +15,8 @@ import time
 import urllib.parse
 import weakref
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fsspec.asyn import AsyncFileSystem
 from fsspec.callbacks import DEFAULT_CALLBACK
 from fsspec.utils import isfilelike
 
@@ -26,6 +25,14 @@ from qhttp.bulk.client import pieces_of
 from qhttp.bulk.transfer import Transfer
 from qhttp.errors import BodyError, Cancelled, HTTPStatusError
 from qhttp.remote_file import WHOLE, RemoteFile, Window
+
+if TYPE_CHECKING:
+    class AsyncFileSystem:          # fsspec has no types
+        def __init__(self, **options: Any) -> None: ...
+        def __getattr__(self, name: str) -> Any: ...
+        def invalidate_cache(self, path: str | None = None) -> None: ...
+else:
+    from fsspec.asyn import AsyncFileSystem
 
 SCHEMES = {"qhttp://": "http://", "qhttps://": "https://"}
 PART_OVERHEAD = 1024        # bytes that a part of a multipart answer may have beside its data
@@ -45,7 +52,7 @@ class QHttpFileSystem(AsyncFileSystem):
     answer came.
     """
 
-    protocol = ("qhttp", "qhttps")
+    protocol: tuple[str, ...] = ("qhttp", "qhttps")
     cachable = True
 
     def __init__(self, asynchronous: bool = False, loop: Any = None, block_size: int | None = None,
@@ -262,7 +269,8 @@ class QHttpFileSystem(AsyncFileSystem):
         return RemoteFile(self, self._strip_protocol(path), block_size or self.block_size)
 
     def _recent_tail(self, url: str) -> Window | None:
-        return self._tails.get(url)
+        tail: Window | None = self._tails.get(url)
+        return tail
 
     def _keep_tail(self, url: str, tail: Window) -> None:
         self._tails.put(url, tail)

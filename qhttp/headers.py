@@ -14,7 +14,8 @@ from qhttp.header_base import HeaderBase, ResponseBase
 
 TYPE_CHECKING = False       # as the typing module has it, without importing that
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
+    from typing import Any, ClassVar
 
 
 def _text(name: str, value: str) -> str:
@@ -79,7 +80,7 @@ class QHttpHeader(HeaderBase):
 
     __slots__ = ()      # what there is to keep is in HeaderBase
 
-    _EMPTY_LINE: tuple
+    _EMPTY_LINE: tuple[Any, str, int, int]
 
     def __init__(self) -> None:
         """An invalid header without fields."""
@@ -88,7 +89,7 @@ class QHttpHeader(HeaderBase):
         self._line, self._fields, self._valid = self._EMPTY_LINE, (), False
 
     # What the two kinds of header fill in.
-    def _first_line(self, show=str) -> str:
+    def _first_line(self, show: Callable[[str], str] = str) -> str:
         """The first line without its end; `show` filters what a caller may have put secrets into."""
         raise NotImplementedError
 
@@ -182,7 +183,7 @@ class QHttpHeader(HeaderBase):
 
     def setValues(self, values: list[tuple[str, str]]) -> None:
         """Replaces all fields by these (key, value) pairs (Qt 4 QHttpHeader::setValues)."""
-        pairs: list = list(values) if hasattr(values, "__iter__") else [values]
+        pairs: list[Any] = list(values) if hasattr(values, "__iter__") else [values]
         # Not just unpacked: a word of two letters would pass for a pair.
         if not all(isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in pairs):
             raise TypeError("values must be (key, value) pairs")
@@ -261,14 +262,15 @@ class QHttpHeader(HeaderBase):
             return NotImplemented
         return (self._line, self._fields, self._valid) == (other._line, other._fields, other._valid)
 
-    __hash__ = None     # type: ignore[assignment]  # it can change
+    __hash__: ClassVar[None] = None     # type: ignore[assignment]  # it can change
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         """For `copy` and `pickle`: the values, and what a subclass has added."""
         return _remade, (type(self), self._line, self._fields, self._valid), getattr(self, "__dict__", None)
 
 
-def _remade(kind: Any, line: tuple, fields: tuple, valid: bool) -> QHttpHeader:
+def _remade(kind: type[QHttpHeader], line: tuple[Any, str, int, int], fields: tuple[tuple[str, str], ...],
+            valid: bool) -> QHttpHeader:
     header = kind.__new__(kind)
     header._line, header._fields, header._valid = line, fields, valid
     return header
@@ -281,7 +283,7 @@ class QHttpRequestHeader(QHttpHeader):
 
     _EMPTY_LINE = ("", "", 1, 1)
 
-    def __init__(self, *args, **line) -> None:
+    def __init__(self, *args: Any, **line: Any) -> None:
         """`()` invalid, `(method, path, major=1, minor=1)`, `(text)` or `(header)`, a copy."""
         super().__init__()
         if len(args) == 1 and not line:
@@ -295,13 +297,14 @@ class QHttpRequestHeader(QHttpHeader):
 
     def method(self) -> str:
         """The method, such as "GET" (Qt 4 QHttpRequestHeader::method)."""
-        return self._line[0]
+        name: str = self._line[0]
+        return name
 
     def path(self) -> str:
         """The request target as given, query included (Qt 4 QHttpRequestHeader::path)."""
         return self._line[1]
 
-    def _first_line(self, show=str) -> str:
+    def _first_line(self, show: Callable[[str], str] = str) -> str:
         method, path, major, minor = self._line
         return f"{show(method)} {show(path)} HTTP/{major}.{minor}"
 
@@ -319,7 +322,7 @@ class QHttpResponseHeader(ResponseBase, QHttpHeader):
 
     _EMPTY_LINE = (0, "", 1, 1)
 
-    def __init__(self, *args, **line) -> None:
+    def __init__(self, *args: Any, **line: Any) -> None:
         """`()` invalid, `(code, text="", major=1, minor=1)`, `(text)` or `(header)`, a copy."""
         super().__init__()
         if len(args) == 1 and not line and not isinstance(args[0], int):
@@ -335,7 +338,7 @@ class QHttpResponseHeader(ResponseBase, QHttpHeader):
         """The text behind the status code, may be "" (Qt 4 QHttpResponseHeader::reasonPhrase)."""
         return self._line[1]
 
-    def _first_line(self, show=str) -> str:
+    def _first_line(self, show: Callable[[str], str] = str) -> str:
         code, reason, major, minor = self._line
         return f"HTTP/{major}.{minor} {code} {reason}"
 

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     import ssl
     from typing import Any
 
-    from qhttp.network import ConnectionMode, Error, State
     from qhttp.network import ConnectionMode as Mode
+    from qhttp.network import Error as _Error
+    from qhttp.network import State as _State
 
 
 class _Late:
@@ -76,11 +77,28 @@ class QHttp(QueueFace, QObject):
     """
 
     if TYPE_CHECKING:
-        State, Error, ConnectionMode = State, Error, ConnectionMode
-        Unconnected, HostLookup, Connecting, Sending, Reading, Connected, Closing = State
-        (NoError, UnknownError, HostNotFound, ConnectionRefused, UnexpectedClose, InvalidResponseHeader, WrongContentLength,
-         Aborted, AuthenticationRequiredError, ProxyAuthenticationRequiredError) = Error
-        ConnectionModeHttp, ConnectionModeHttps = ConnectionMode
+        State = _State
+        Error = _Error
+        ConnectionMode = Mode
+        Unconnected: _State
+        HostLookup: _State
+        Connecting: _State
+        Sending: _State
+        Reading: _State
+        Connected: _State
+        Closing: _State
+        NoError: _Error
+        UnknownError: _Error
+        HostNotFound: _Error
+        ConnectionRefused: _Error
+        UnexpectedClose: _Error
+        InvalidResponseHeader: _Error
+        WrongContentLength: _Error
+        Aborted: _Error
+        AuthenticationRequiredError: _Error
+        ProxyAuthenticationRequiredError: _Error
+        ConnectionModeHttp: Mode
+        ConnectionModeHttps: Mode
     else:
         State, Error, ConnectionMode = _Late("State"), _Late("Error"), _Late("ConnectionMode")
         (Unconnected, HostLookup, Connecting, Sending, Reading, Connected, Closing) = (

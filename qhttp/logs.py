@@ -7,14 +7,14 @@ An object looks once, when it is made, whether the logger is enabled for DEBUG; 
 """
 from __future__ import annotations
 
-from logging import DEBUG, getLogger
+from logging import DEBUG, Logger, getLogger
 from time import monotonic
 from typing import Any
 from weakref import ref
 
 from qhttp.protocol.shown import one_line, shown_url
 
-logger = getLogger("qhttp")
+logger: Logger = getLogger("qhttp")
 
 
 def follow(made: Any) -> None:

@@ -5,6 +5,10 @@ from enum import IntEnum
 
 from qhttp.arguments import checked_port
 
+TYPE_CHECKING = False       # as the typing module has it, without importing that
+if TYPE_CHECKING:
+    from typing import ClassVar
+
 
 class ProxyType(IntEnum):
     """What the proxy understands (Qt: QNetworkProxy::ProxyType)."""
@@ -42,6 +46,12 @@ class QNetworkProxy:
     __slots__ = ("_host", "_kind", "_password", "_port", "_user")
 
     ProxyType = ProxyType
+    DefaultProxy: _Type
+    Socks5Proxy: _Type
+    NoProxy: _Type
+    HttpProxy: _Type
+    HttpCachingProxy: _Type
+    FtpCachingProxy: _Type
     (DefaultProxy, Socks5Proxy, NoProxy, HttpProxy, HttpCachingProxy, FtpCachingProxy) = ProxyType
 
     def __init__(self, type: int | QNetworkProxy = ProxyType.DefaultProxy, hostName: str = "", port: int = 0, user: str = "",
@@ -124,7 +134,7 @@ class QNetworkProxy:
     def __eq__(self, other: object) -> bool:
         return self._values() == other._values() if isinstance(other, QNetworkProxy) else NotImplemented
 
-    __hash__ = None     # type: ignore[assignment]  # it can change
+    __hash__: ClassVar[None] = None     # type: ignore[assignment]  # it can change
 
     def __repr__(self) -> str:
         return f"<QNetworkProxy {self._kind.name} {self._host}:{self._port}>"

@@ -32,6 +32,12 @@ class Window:
 
     __slots__ = ("answer", "data", "start", "total", "version")
 
+    answer: Transfer
+    start: int
+    data: memoryview
+    total: int | None
+    version: object
+
     def __init__(self, answer: Transfer, start: int, data: memoryview, total: int | None, version: object):
         self.answer, self.start, self.data, self.total, self.version = answer, start, data, total, version
 
@@ -103,6 +109,10 @@ def _total_of(answer: Transfer) -> int | None:
 
 class RemoteFile(io.BufferedIOBase):
     """A binary file for reading; `size` (bytes) is asked for when it is needed."""
+
+    fs: QHttpFileSystem
+    path: str
+    name: str
 
     mode = "rb"
 

@@ -132,6 +132,32 @@ class QSslError:
     __slots__ = ("_certificate", "_error", "_text")
 
     SslError = SslError
+    UnspecifiedError: _Number
+    NoError: _Number
+    UnableToGetIssuerCertificate: _Number
+    UnableToDecryptCertificateSignature: _Number
+    UnableToDecodeIssuerPublicKey: _Number
+    CertificateSignatureFailed: _Number
+    CertificateNotYetValid: _Number
+    CertificateExpired: _Number
+    InvalidNotBeforeField: _Number
+    InvalidNotAfterField: _Number
+    SelfSignedCertificate: _Number
+    SelfSignedCertificateInChain: _Number
+    UnableToGetLocalIssuerCertificate: _Number
+    UnableToVerifyFirstCertificate: _Number
+    CertificateRevoked: _Number
+    InvalidCaCertificate: _Number
+    PathLengthExceeded: _Number
+    InvalidPurpose: _Number
+    CertificateUntrusted: _Number
+    CertificateRejected: _Number
+    SubjectIssuerMismatch: _Number
+    AuthorityIssuerSerialNumberMismatch: _Number
+    NoPeerCertificate: _Number
+    HostNameMismatch: _Number
+    NoSslSupport: _Number
+    CertificateBlacklisted: _Number
     (UnspecifiedError, NoError, UnableToGetIssuerCertificate, UnableToDecryptCertificateSignature,
      UnableToDecodeIssuerPublicKey, CertificateSignatureFailed, CertificateNotYetValid, CertificateExpired,
      InvalidNotBeforeField, InvalidNotAfterField,

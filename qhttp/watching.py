@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeVar
 
-    Watcher = TypeVar("Watcher", bound=Callable[[Any], object])
+    _Watcher = TypeVar("_Watcher", bound=Callable[[Any], object])
 
 _watchers: list[Callable[[Any], object]] = []
 
 
-def watch(function: Watcher) -> Watcher:
+def watch(function: _Watcher) -> _Watcher:
     """Has `function(object)` called with each QHttp and Downloader that is made from now on, in its thread. Returns it."""
     _watchers.append(function)
     return function

@@ -12,6 +12,19 @@ from qhttp.engine.route import CACHING, CONNECT, SOCKS, Proxy, Route
 from qhttp.errors import AuthenticationRequired, ProxyAuthenticationRequired, RequestError
 from qhttp.network_proxy import QNetworkProxy
 
+TYPE_CHECKING = False       # as the typing module has it, without importing that
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+    from typing import Any
+
+    from qhttp.authenticator import QAuthenticator
+    from qhttp.engine.authentication import Party
+    from qhttp.engine.tls_context import TlsConfiguration
+    from qhttp.engine.user_socket import UserSocket
+    from qhttp.errors import QHttpError
+    from qhttp.request_queue import RequestQueue
+
 DIRECT = (QNetworkProxy.DefaultProxy, QNetworkProxy.NoProxy, QNetworkProxy.FtpCachingProxy)
 
 
@@ -20,25 +33,28 @@ class Wiring:
 
     __slots__ = ("_origins", "_proxies", "_proxy_is_new", "_proxy_now", "_proxy_set", "_socket", "_tls", "has_parties")
 
-    def __init__(self):
+    has_parties: bool
+
+    def __init__(self) -> None:
         self._origins, self._proxies = Parties(), Parties()
-        self._socket = self._tls = None
+        self._socket: UserSocket | None = None
+        self._tls: TlsConfiguration | None = None
         self.has_parties = False
         self._proxy_set = self._proxy_now = QNetworkProxy()     # the second one: what is in use since the last set_host
         self._proxy_is_new = False
 
     # -- settings
-    def set_user(self, user, password):
+    def set_user(self, user: str, password: str) -> bool:
         """For the server that is asked next. True: connections may be authenticated as somebody else."""
         self._origins.bind(user, password)
         self.has_parties = True
         return any(party.scheme is not None and party.scheme.is_per_connection for party in self._origins)
 
-    def set_proxy(self, proxy):
+    def set_proxy(self, proxy: QNetworkProxy) -> None:
         """A QNetworkProxy for the servers that are chosen from now on."""
         self._proxy_set, self._proxy_is_new = proxy, True
 
-    def set_socket(self, sock):
+    def set_socket(self, sock: Any) -> None:
         """A socket of the user's for all connections from now on; None: one of ours for each."""
         if sock is None:
             self._socket = None
@@ -46,13 +62,13 @@ class Wiring:
         from qhttp.engine.user_socket import UserSocket  # not before one is given: imports are felt
         self._socket = UserSocket(sock)
 
-    def set_tls(self, context):
+    def set_tls(self, context: ssl.SSLContext | None) -> None:
         """An ssl.SSLContext for connections made from now on; None: the default one."""
         from qhttp.engine.tls_context import configuration_of
         self._tls = None if context is None else configuration_of(context)
 
     # -- routes
-    def route(self, host, port, is_https, is_new):
+    def route(self, host: str, port: int, is_https: bool, is_new: bool) -> Route:
         """The Route to a server, through the proxy that was set last; not `is_new`: through that of the last route, for the
         same server. Raises RequestError where there is none."""
         if is_new:
@@ -62,13 +78,13 @@ class Wiring:
         return Route(host, port, self._tls_configuration() if is_https else None,
                      None if self._socket is not None else self._proxy_for(is_https), self._socket)
 
-    def _tls_configuration(self):
+    def _tls_configuration(self) -> TlsConfiguration:
         if self._tls is None:
             from qhttp.engine.tls_context import default_configuration
             self._tls = default_configuration()
         return self._tls
 
-    def _proxy_for(self, is_https):
+    def _proxy_for(self, is_https: bool) -> Proxy | None:
         proxy = self._proxy_now
         if proxy.type() in DIRECT or not proxy.hostName():
             return None
@@ -91,14 +107,14 @@ class Wiring:
         return Proxy(kind, host, port, party)
 
     # -- credentials
-    def asks(self, *origin):
+    def asks(self, *origin: Any) -> None:
         """That server is asked now: what set_user gave before is its own, whether or not it can be reached."""
         self._origins.for_origin(origin)
 
-    def credentials(self, route, head, is_fresh):
+    def credentials(self, route: Route, head: bytes, is_fresh: bool) -> list[tuple[bytes, bytes]] | None:
         """Fields to add to a request, or None. `is_fresh`: nothing was sent on its connection before."""
         origin = self._origins.for_origin(origin_of(route, head))
-        proxy = route.proxy.party if route.is_fetched else None
+        proxy = route.fetching_party
         if is_fresh:
             self.connection_lost(route)
         if origin.scheme is None and (proxy is None or proxy.scheme is None):
@@ -111,20 +127,21 @@ class Wiring:
                 fields.append((name, value.encode("latin-1")))
         return fields or None
 
-    def connection_lost(self, route):
+    def connection_lost(self, route: Route) -> None:
         """The next request goes out on another connection."""
         self._origins.for_origin(route.origin).connection_changed()
-        if route.is_fetched:
-            route.proxy.party.connection_changed()
+        party = route.fetching_party
+        if party is not None:
+            party.connection_changed()
 
-    def accepted(self, route, head, block):
+    def accepted(self, route: Route, head: bytes, block: bytes) -> None:
         """An answer that is no challenge came to the request with that head."""
         for party, name in ((self._origins.for_origin(origin_of(route, head)), "authentication-info"),
-                            (route.proxy.party if route.is_fetched else None, "proxy-authentication-info")):
+                            (route.fetching_party, "proxy-authentication-info")):
             if party is not None and party.scheme is not None:
                 party.accepted(", ".join(values_of(block, name)))
 
-    def challenged(self, queue, route, head, block, status):
+    def challenged(self, queue: RequestQueue, route: Route, head: bytes, block: bytes, status: int) -> bool | QHttpError:
         """A 401 or 407 came to the request with that head: True to ask again, with what `credentials` then gives; else the
         error it is."""
         self.has_parties = True
@@ -140,34 +157,38 @@ class Wiring:
         return answer(party, values_of(block, "www-authenticate"), lambda: self._ask(party, queue._ask_for_user),
                       AuthenticationRequired, text)
 
-    def proxy_challenged(self, queue, route, block):
+    def proxy_challenged(self, queue: RequestQueue, route: Route, block: bytes) -> bool | QHttpError:
         """The same of the proxy's own 407."""
+        assert route.proxy is not None
         self.has_parties = True
         return answer(route.proxy.party, values_of(block, "proxy-authenticate"), lambda: self._ask_for_proxy(queue, route),
                       ProxyAuthenticationRequired, "Proxy authentication required")
 
-    def proxy_login(self, queue, route):
+    def proxy_login(self, queue: RequestQueue, route: Route) -> tuple[str, str] | None:
         """(user, password) for a SOCKS5 proxy that wants one, or None."""
+        assert route.proxy is not None
         party = route.proxy.party
         if party.login() is None:
             party.set_credentials(*self._ask_for_proxy(queue, route))
         return party.login()
 
-    def _ask_for_proxy(self, queue, route):
+    def _ask_for_proxy(self, queue: RequestQueue, route: Route) -> tuple[str, str]:
         kinds = {CACHING: QNetworkProxy.HttpCachingProxy, CONNECT: QNetworkProxy.HttpProxy, SOCKS: QNetworkProxy.Socks5Proxy}
+        assert route.proxy is not None
         proxy, party = route.proxy, route.proxy.party
         shown = QNetworkProxy(kinds[proxy.kind], proxy.host, proxy.port, party.user, party.password)
         return self._ask(party, lambda authenticator: queue._ask_for_proxy_user(shown, authenticator))
 
     @staticmethod
-    def _ask(party, emit):
+    def _ask(party: Party, emit: Callable[[QAuthenticator], object]) -> tuple[str, str]:
         from qhttp.authenticator import QAuthenticator
         authenticator = QAuthenticator(party.realm, party.user, party.password, {"realm": party.realm})
         emit(authenticator)
         return authenticator.user(), authenticator.password()
 
 
-def answer(party, values, ask, failure, text):
+def answer(party: Party, values: list[str], ask: Callable[[], tuple[str, str]], failure: type[QHttpError],
+           text: str) -> bool | QHttpError:
     """What becomes of a party's challenge: True, or the error."""
     verdict = party.challenged(values)
     if verdict == AGAIN:
@@ -179,7 +200,7 @@ def answer(party, values, ask, failure, text):
     return failure(f"{text}: {party.problem}" if party.problem else text)
 
 
-def origin_of(route, head):
+def origin_of(route: Route, head: bytes) -> tuple[Any, ...]:
     """Whose credentials go with a request: those of the route's server, unless a proxy is to fetch from another one, which the
     target names (RFC 9112 section 3.2.2). That one is told apart by all that stands there, in the place of a host."""
     if route.is_fetched:
@@ -191,6 +212,6 @@ def origin_of(route, head):
     return route.origin
 
 
-def values_of(block, name):
+def values_of(block: bytes, name: str) -> list[str]:
     """The values of all fields of that name in a head."""
     return [value for field, value in describe_head(block)[4] if field.lower() == name]

@@ -11,8 +11,11 @@ from qhttp.protocol.url import split_authority, unescaped
 
 TYPE_CHECKING = False       # as the typing module has it, without importing that
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from http.cookiejar import Cookie, CookieJar
+    from collections.abc import Callable, Iterable
+    from http.cookiejar import Cookie, CookieJar, CookiePolicy, MozillaCookieJar
+    from ipaddress import IPv4Network, IPv6Network
+    from typing import Any
+    from urllib.request import Request
 
 COOKIES_CAP = 3000              # cookies that servers may add to a store; these three: RFC 6265 section 6.1, with room
 DOMAIN_COOKIES_CAP = 180        # of them for one domain
@@ -26,7 +29,7 @@ _WITH_VALUE = frozenset(("domain", "path", "expires", "max-age"))       # attrib
 _WITHOUT_VALUE = frozenset(("secure", "httponly"))
 
 
-_netrcs: dict[tuple[str, bool], tuple] = {}      # (path, whether it is the default one) -> (what its stat said, its logins)
+_netrcs: dict[tuple[str, bool], tuple[Any, dict[str, tuple[str, str]]]] = {}     # (path, is default) -> (stat, logins)
 
 
 def netrc_login(path: str | os.PathLike[str] | None, host: str, has_default: bool = True) -> tuple[str, str] | None:
@@ -56,7 +59,7 @@ def netrc_login(path: str | os.PathLike[str] | None, host: str, has_default: boo
     return (user, password) if user or password else None
 
 
-def _read_netrc(name, is_default):
+def _read_netrc(name: str, is_default: bool) -> dict[str, tuple[str, str]]:
     """{machine in lower case, or "default": (user, password)}."""
     from netrc import NetrcParseError, netrc
     try:
@@ -94,7 +97,8 @@ class ProxyChoice:
         if not isinstance(setting, str):
             raise TypeError(f'proxy must be "{ENVIRONMENT}", a URL or None, not {type(setting).__name__}')
         if setting != ENVIRONMENT:
-            self._proxies = dict.fromkeys(("http", "https"), _proxy("proxy", setting))
+            proxy = _proxy("proxy", setting)
+            self._proxies = {"http": proxy, "https": proxy}
             return
         for scheme in ("http", "https"):
             name, value = _variable(f"{scheme}_proxy", "all_proxy")
@@ -116,7 +120,7 @@ class ProxyChoice:
         return proxy
 
 
-def _variable(*names):
+def _variable(*names: str) -> tuple[str, str]:
     """(name, value) of the first of these variables that is set, in lower case or else in upper case; ("", "") without one."""
     for name in names:
         for spelling in (name, name.upper()):
@@ -126,7 +130,7 @@ def _variable(*names):
     return "", ""
 
 
-def _proxy(name, text):
+def _proxy(name: str, text: str) -> tuple[str, str, int, str, str]:
     """(kind, host, port, user, password) of a proxy's URL. `name`: what it was given as; messages show nothing else."""
     scheme, separator, rest = text.partition("://")
     if not separator:
@@ -156,20 +160,20 @@ class _Exceptions:
     """A no_proxy: names with what is below them, with a leading dot or "*." or without; addresses and networks; each also with
     a port; "*" for all. What is none of these matches nothing."""
 
-    def __init__(self, text):
-        self._ports = {}            # name -> ports; None among them: any
-        self._addresses = []        # (text, port), until the first address is asked for
-        self._networks = None       # then (network, port)
+    def __init__(self, text: str) -> None:
+        self._ports: dict[str, set[int | None]] = {}            # name -> ports; None among them: any
+        self._addresses: list[tuple[str, int | None]] = []      # (text, port), until the first address is asked for
+        self._networks: list[tuple[IPv4Network | IPv6Network, int | None]] | None = None       # then (network, port)
         for word in text.replace(",", " ").split():
-            name, port = word.lower(), None
+            name, digits = word.lower(), ""
             if name.startswith("["):
                 name, _, tail = name[1:].partition("]")
-                port = tail[1:]
+                digits = tail[1:]
             elif name.count(":") == 1:
-                name, _, port = name.partition(":")
-            if port and not (port.isascii() and port.isdigit()):
+                name, _, digits = name.partition(":")
+            if digits and not (digits.isascii() and digits.isdigit()):
                 continue
-            port = int(port) if port else None
+            port = int(digits) if digits else None
             name = name.removeprefix("*.").removeprefix(".").removesuffix(".")
             if ":" in name or "/" in name or name[-1:].isdigit():
                 self._addresses.append((name, port))        # or a name that ends so; it is entered as both
@@ -180,7 +184,7 @@ class _Exceptions:
                     continue
             self._ports.setdefault(name, set()).add(port)
 
-    def has(self, host, port):
+    def has(self, host: str, port: int) -> bool:
         name = host.removesuffix(".")
         for place in ("*", name):
             while place:
@@ -190,7 +194,7 @@ class _Exceptions:
                 place = place.partition(".")[2]
         return bool(self._addresses) and (":" in name or name[-1:].isdigit()) and self._has_address(name, port)
 
-    def _has_address(self, host, port):
+    def _has_address(self, host: str, port: int) -> bool:
         from ipaddress import ip_address, ip_network
         if self._networks is None:
             self._networks = []
@@ -280,7 +284,7 @@ class CookieStore:
             if temporary and os.path.exists(temporary):
                 os.unlink(temporary)
 
-    def _count(self):
+    def _count(self) -> None:
         self._known.clear()
         for cookie in self.jar:
             self._known.setdefault(cookie.domain, set()).add((cookie.path, cookie.name))
@@ -302,15 +306,15 @@ class CookieStore:
         return True
 
 
-def _policy(takes):
+def _policy(takes: Callable[[Cookie], bool]) -> CookiePolicy:
     """Python's policy, less what it lets pass too easily. `takes`: asked last, with a cookie that is about to be set."""
     from http.cookiejar import DefaultCookiePolicy, request_host  # type: ignore[attr-defined]
 
     class Policy(DefaultCookiePolicy):
-        def set_ok(self, cookie, request):
+        def set_ok(self, cookie: Cookie, request: Request) -> bool:
             return super().set_ok(cookie, request) and takes(cookie)
 
-        def set_ok_domain(self, cookie, request):
+        def set_ok_domain(self, cookie: Cookie, request: Request) -> bool:
             host = request_host(request)
             if cookie.domain_specified and host[-1:] in "0123456789]" and cookie.domain.removeprefix(".") != host:
                 return False        # an address has no domain but itself (RFC 6265 section 5.1.3)
@@ -319,7 +323,7 @@ def _policy(takes):
     return Policy(strict_domain=True, strict_ns_domain=DefaultCookiePolicy.DomainStrictNonDomain)
 
 
-def _plain_cookie(value):
+def _plain_cookie(value: str) -> str:
     """A Set-Cookie value less the attributes that RFC 6265 does not know, that lack their value, or that are out of all bounds:
     a jar stumbles over them, and loses the other cookies of the answer."""
     cookie, *attributes = value.split(";")
@@ -332,7 +336,7 @@ def _plain_cookie(value):
     return ";".join(kept)
 
 
-def _read_jar(path, policy):
+def _read_jar(path: str, policy: CookiePolicy) -> MozillaCookieJar:
     """A MozillaCookieJar with what is in the file; empty where that is."""
     import warnings
     from http.cookiejar import LoadError, MozillaCookieJar
@@ -361,24 +365,24 @@ class _Request:
 
     unverifiable = False
 
-    def __init__(self, url_text, fields):
+    def __init__(self, url_text: str, fields: Iterable[tuple[str, str]]) -> None:
         self._url = url_text
         self._names = {name.lower(): value for name, value in fields}
         self.type, _, rest = url_text.partition("://")
         self.host = rest.partition("/")[0]
         self.origin_req_host = self.host
-        self.cookie = None
+        self.cookie: str | None = None
 
-    def get_full_url(self):
+    def get_full_url(self) -> str:
         return self._url
 
-    def has_header(self, name):
+    def has_header(self, name: str) -> bool:
         return name.lower() in self._names
 
-    def get_header(self, name, default=None):
+    def get_header(self, name: str, default: str | None = None) -> str | None:
         return self._names.get(name.lower(), default)
 
-    def add_unredirected_header(self, name, value):
+    def add_unredirected_header(self, name: str, value: str) -> None:
         if name == "Cookie":
             self.cookie = value
 
@@ -386,11 +390,11 @@ class _Request:
 class _Response:
     """What a jar asks of an answer: info() with get_all()."""
 
-    def __init__(self, values):
+    def __init__(self, values: list[str]) -> None:
         self._values = values
 
-    def info(self):
+    def info(self) -> _Response:
         return self
 
-    def get_all(self, name, default=None):
+    def get_all(self, name: str, default: Any = None) -> Any:
         return self._values if name == "Set-Cookie" else default

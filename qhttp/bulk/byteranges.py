@@ -31,6 +31,10 @@ class ContentRange:
 
     __slots__ = ("end", "start", "total")
 
+    start: int | None
+    end: int | None
+    total: int | None
+
     def __init__(self, start: int | None, end: int | None, total: int | None):
         self.start, self.end, self.total = start, end, total
 
@@ -59,6 +63,11 @@ class Part:
     """
 
     __slots__ = ("data", "end_exclusive", "start", "total")
+
+    start: int
+    end_exclusive: int
+    total: int | None
+    data: memoryview
 
     def __init__(self, start: int, end_exclusive: int, total: int | None, data: memoryview):
         self.start, self.end_exclusive, self.total, self.data = start, end_exclusive, total, data
@@ -142,7 +151,8 @@ def parse_byteranges(content_type: str, body: bytes | bytearray | memoryview) ->
             if (b"\r\n" + delimiter).startswith(tail):
                 raise Truncated(f"multipart/byteranges ends inside of its part {len(parts) + 1}, or behind it")
             raise BodyError(f"multipart/byteranges has a part {len(parts) + 1} that is not as long as its Content-Range")
-        start: int = content_range.start    # type: ignore[assignment]      # _part_head lets no other pass
+        start = content_range.start
+        assert start is not None        # _part_head lets no other pass
         parts.append(Part(start, start + content_range.length, content_range.total, view[pos:end]))
         pos = end + 2 + len(delimiter)
     if not parts:
@@ -151,18 +161,18 @@ def parse_byteranges(content_type: str, body: bytes | bytearray | memoryview) ->
 
 
 # -- pieces of the above
-def _number(text):
+def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= DIGITS_CAP and int(text) < 1 << 63):
         raise ValueError(f"Content-Range has something that is no position: {text[:40]!a}")
     return int(text)
 
 
-def _boundary(content_type):
+def _boundary(content_type: str) -> str:
     """The boundary parameter of a multipart/byteranges Content-Type."""
     kind, semicolon, rest = content_type[:CONTENT_TYPE_CAP + 1].partition(";")
     if kind.strip(" \t").lower() != "multipart/byteranges" or len(content_type) > CONTENT_TYPE_CAP:
         raise BodyError(f"Content-Type is not multipart/byteranges: {kind[:80]!a}")
-    boundaries = []
+    boundaries: list[str] = []
     while semicolon:
         name, equals, rest = rest.lstrip(" \t").partition("=")
         if not equals and not name.strip(" \t"):
@@ -189,9 +199,10 @@ def _boundary(content_type):
     return boundary
 
 
-def _quoted(text):
+def _quoted(text: str) -> tuple[str, str]:
     """(what the quoted-string at the beginning of `text` holds, what follows it)."""
-    pieces, pos = [], 1
+    pieces: list[str] = []
+    pos = 1
     while pos < len(text) and text[pos] != '"':
         pos += text[pos] == "\\"
         pieces.append(text[pos:pos + 1])
@@ -201,7 +212,7 @@ def _quoted(text):
     return "".join(pieces), text[pos + 1:]
 
 
-def _first_delimiter(view, delimiter):
+def _first_delimiter(view: memoryview, delimiter: bytes) -> int:
     """The place behind the first delimiter; what stands before it is for people."""
     line = b"\r\n" + delimiter
     window = b"\r\n" + bytes(view[:PREAMBLE_CAP + len(delimiter) + PADDING_CAP + 2])
@@ -215,7 +226,7 @@ def _first_delimiter(view, delimiter):
     raise BodyError(f"multipart/byteranges has no delimiter in its first {PREAMBLE_CAP} bytes")
 
 
-def _delimiter_end(view, pos):
+def _delimiter_end(view: memoryview, pos: int) -> int:
     """`pos`: behind "--boundary". The place where the part's head begins; -1 where it was the closing delimiter."""
     window = bytes(view[pos:pos + PADDING_CAP + 4])
     is_closing = window.startswith(b"--")
@@ -230,7 +241,7 @@ def _delimiter_end(view, pos):
     raise BodyError("multipart/byteranges has a broken delimiter")
 
 
-def _part_head(view, pos):
+def _part_head(view: memoryview, pos: int) -> tuple[ContentRange, int]:
     """(the part's ContentRange, where its data begins)."""
     window = bytes(view[pos:pos + PART_HEAD_CAP])
     end = -2 if window.startswith(b"\r\n") else window.find(b"\r\n\r\n")
@@ -238,7 +249,7 @@ def _part_head(view, pos):
         if len(window) < PART_HEAD_CAP:
             raise Truncated("multipart/byteranges ends in a part's fields")
         raise BodyError(f"multipart/byteranges has a part whose fields are longer than {PART_HEAD_CAP} bytes")
-    found = []
+    found: list[str] = []
     for line in window[:end].decode("latin-1").split("\r\n") if end > 0 else []:
         name, colon, value = line.partition(":")
         if not colon or not name or not _TOKEN.issuperset(name) or "\n" in value or "\r" in value or "\0" in value:

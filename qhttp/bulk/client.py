@@ -82,7 +82,7 @@ class Client(Asking):
         wanted = checked_ranges(ranges)
         return pieces_of(self._answer(self._begin_ranges(url, wanted, headers)), wanted)
 
-    def _answer(self, transfer):
+    def _answer(self, transfer: Transfer) -> Transfer:
         self._downloader.turn_until(lambda: transfer.state_name == "ended")
         return final(transfer)
 
@@ -116,24 +116,25 @@ def pieces_of(answer: Transfer, wanted: list[tuple[int, int]]) -> list[bytes]:
     return [_piece(parts, start, end) for start, end in wanted]
 
 
-def _parts(answer):
+def _parts(answer: Transfer) -> list[tuple[int, bytes | memoryview]]:
     """[(start, bytes-like)] of what came."""
     from qhttp.bulk.byteranges import content_range_of, parse_byteranges
+    content = answer.content or b""
     if answer.status == 200:
-        return [(0, answer.content)]
+        return [(0, content)]
     kind = answer.header("content-type", "")
     if kind.lower().startswith("multipart/byteranges"):
-        return [(part.start, part.data) for part in parse_byteranges(kind, answer.content)]
+        return [(part.start, part.data) for part in parse_byteranges(kind, content)]
     try:
         found = content_range_of(answer.headers)
     except ValueError as error:
         raise BodyError(str(error)) from None
-    if found.start is None or found.length != len(answer.content):
+    if found.start is None or found.length != len(content):
         raise BodyError("the server's answer does not have the bytes that it announces")
-    return [(found.start, answer.content)]
+    return [(found.start, content)]
 
 
-def _piece(parts, start, end):
+def _piece(parts: list[tuple[int, bytes | memoryview]], start: int, end: int) -> bytes:
     for at, data in parts:
         if at <= start and end <= at + len(data):
             return bytes(data[start - at:end - at])

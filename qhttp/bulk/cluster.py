@@ -34,6 +34,18 @@ TURN_MS = 1000
 class Outcome:
     """What became of a row: the attributes of a Transfer that has ended."""
 
+    url: str
+    status: int
+    path: str | None
+    size: int
+    n_done: int
+    n_retries: int
+    n_resumed: int
+    was_skipped: bool
+    checksums: dict[str, str]
+    time_total: float
+    error: Exception | None
+
     def __init__(self, row: Any, told: dict[str, Any]):
         self._told, self._row = told, row
         self.url, self.status, self.path = told["url"], told["http_code"], told["path"]
@@ -76,6 +88,19 @@ class ClusterDownloader:
     """Rows and settings are those of Downloader; `dir` must lead every worker to the same place, `session` and `fail_fast`
     are not for clusters. address: of a Dask scheduler, or a distributed.Client. make_context: a function that can be pickled
     and makes an ssl.SSLContext on each worker. Raises OSError where the cluster does not answer."""
+
+    started: Signal
+    progress: Signal
+    retrying: Signal
+    finished: Signal
+    failed: Signal
+    done: Signal
+    n_retries: int
+    n_bytes: int
+    n_failed: int
+    n_skipped: int
+    n_done: int
+    is_stopped: bool
 
     def __init__(self, address: Any, urls: Iterable[Any] = (), *, shard_rows: int = SHARD_ROWS,
                  make_context: Callable[[], Any] | None = None, **settings: Any):

@@ -11,8 +11,10 @@ from qhttp.errors import DecodeError, TooLarge, Truncated
 
 TYPE_CHECKING = False       # as the typing module has it, without importing that
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any, TypeAlias
+
+    _Buffer: TypeAlias = bytes | bytearray | memoryview
 
 MAX_CODINGS = 5                 # one after the other on one body
 MAX_EXPANSION = 1000            # decoded bytes for one coded byte ...
@@ -74,6 +76,9 @@ class Decoder:
 
     __slots__ = ("_is_under_way", "_max_expansion", "_max_size", "_stages", "_unguarded_len", "n_in", "n_out")
 
+    n_in: int
+    n_out: int
+
     def __init__(self, codings: list[str], *, max_size: int = 0, max_expansion: int = MAX_EXPANSION,
                  expansion_from: int = EXPANSION_FROM):
         self._max_size, self._max_expansion, self._unguarded_len = max_size, max_expansion, expansion_from
@@ -81,7 +86,7 @@ class Decoder:
         self._is_under_way = False      # a feed; it stays so where that one failed, or its pieces were not all taken
         self.n_in = self.n_out = 0
 
-    def feed(self, data: bytes | bytearray | memoryview) -> Iterator[bytes]:
+    def feed(self, data: _Buffer) -> Iterator[bytes]:
         """The next coded bytes; gives what can be decoded now, in pieces of at most PIECE_CAP bytes. Take them all.
 
         DecodeError: the data is broken, or something follows it. TooLarge: a limit; what is above it is not given.
@@ -98,18 +103,18 @@ class Decoder:
                 raise Truncated(f"the {stage.coding} data breaks off: {self.n_in} bytes came, {self.n_out} decoded, no end")
         self._is_under_way = False
 
-    def _begin(self):
+    def _begin(self) -> None:
         if self._is_under_way:
             raise DecodeError("decoding failed before, or its pieces were not all taken")
         self._is_under_way = True
 
-    def _pieces(self, data):
+    def _pieces(self, data: _Buffer) -> Iterator[bytes]:
         for step in _steps(data, STEP_LEN if self._stages else PIECE_CAP):
             self.n_in += len(step)
             yield from self._through(0, step)
         self._is_under_way = False
 
-    def _through(self, n, data):
+    def _through(self, n: int, data: bytes) -> Iterator[bytes]:
         """What comes out at the end for data that goes into stage n."""
         if n == len(self._stages):
             self.n_out += len(data)
@@ -126,7 +131,7 @@ class Decoder:
                 yield from self._through(n + 1, piece)
 
 
-def _steps(data, step_len):
+def _steps(data: _Buffer, step_len: int) -> Iterable[bytes]:
     """The data as bytes objects of at most `step_len`."""
     if isinstance(data, bytes) and len(data) <= step_len:
         return (data,) if data else ()
@@ -151,10 +156,10 @@ class _Stage:
         self.n_members = self.n_out = 0
 
     @property
-    def is_at_end(self):
+    def is_at_end(self) -> bool:
         return self._member is None and self.n_members > 0
 
-    def pieces(self, data, max_members):
+    def pieces(self, data: bytes, max_members: int) -> Iterator[bytes]:
         """What `data` decodes to now. DecodeError: it does not, or there are more than `max_members`."""
         while True:
             if self._member is None:
@@ -179,7 +184,7 @@ class _Stage:
             elif member.needs_input or not piece:       # without a piece there is no progress, whatever it needs
                 return
 
-    def _is_behind_all(self, data):
+    def _is_behind_all(self, data: bytes) -> bool:
         """Whether data behind the end of a member is padding; if it is not, it has to begin another member."""
         if self._is_padded and data[0] == 0:
             self._is_in_padding = True
@@ -196,18 +201,18 @@ class _Inflater:
     def __init__(self, wbits: int):
         self._inflate, self._tail, self.needs_input = zlib.decompressobj(wbits), b"", True
 
-    def decompress(self, data, max_length):
+    def decompress(self, data: bytes, max_length: int) -> bytes:
         piece = self._inflate.decompress(self._tail + data if self._tail else data, max_length)
         self._tail = self._inflate.unconsumed_tail
         self.needs_input = not self._tail and len(piece) < max_length
         return piece
 
     @property
-    def eof(self):
+    def eof(self) -> bool:
         return self._inflate.eof
 
     @property
-    def unused_data(self):
+    def unused_data(self) -> bytes:
         return self._inflate.unused_data
 
 
@@ -220,10 +225,11 @@ class _Deflated:
 
     __slots__ = ("_inflater", "_start")
 
-    def __init__(self):
-        self._inflater, self._start = None, b""
+    def __init__(self) -> None:
+        self._inflater: _Inflater | None = None
+        self._start = b""
 
-    def decompress(self, data, max_length):
+    def decompress(self, data: bytes, max_length: int) -> bytes:
         if self._inflater is None:
             data = self._start + data
             if len(data) < 2:
@@ -234,16 +240,16 @@ class _Deflated:
         return self._inflater.decompress(data, max_length)
 
     @property
-    def needs_input(self):
+    def needs_input(self) -> bool:
         return self._inflater is None or self._inflater.needs_input
 
     @property
-    def eof(self):
+    def eof(self) -> bool:
         return self._inflater is not None and self._inflater.eof
 
     @property
-    def unused_data(self):
-        return self._inflater.unused_data
+    def unused_data(self) -> bytes:
+        return self._inflater.unused_data if self._inflater is not None else b""
 
 
 class _Brotli:
@@ -256,18 +262,18 @@ class _Brotli:
     def __init__(self, module: Any):
         self._decompressor, self.needs_input = module.Decompressor(), True
 
-    def decompress(self, data, max_length):
+    def decompress(self, data: bytes, max_length: int) -> bytes:
         limit = min(max_length, _BROTLI_CAP)
-        piece = self._decompressor.process(data, output_buffer_limit=limit)
+        piece: bytes = self._decompressor.process(data, output_buffer_limit=limit)
         self.needs_input = len(piece) < limit and self._decompressor.can_accept_more_data()
         return piece
 
     @property
-    def eof(self):
-        return self._decompressor.is_finished()
+    def eof(self) -> bool:
+        return bool(self._decompressor.is_finished())
 
 
-def _stage(coding):
+def _stage(coding: str) -> _Stage:
     if coding == "gzip":
         return _Stage(coding, lambda: _Inflater(_GZIP), zlib.error, b"\x1f", is_padded=True)
     if coding == "deflate":
@@ -289,17 +295,17 @@ def _stage(coding):
 _modules: dict[str, Any] = {}       # module, or None where there is none that will do; looked for once
 
 
-def _brotli_module():
+def _brotli_module() -> Any:
     """brotli, or brotlicffi; None without one that can limit its output, as both can since 1.2."""
     return _find("br", ("brotli", "brotlicffi"), lambda module: hasattr(module.Decompressor, "can_accept_more_data"))
 
 
-def _zstd_module():
+def _zstd_module() -> Any:
     """The standard library's module (Python 3.14), or its backport."""
     return _find("zstd", ("compression.zstd", "backports.zstd"), lambda module: hasattr(module, "ZstdDecompressor"))
 
 
-def _find(coding, names, will_do):
+def _find(coding: str, names: Iterable[str], will_do: Callable[[Any], bool]) -> Any:
     if coding not in _modules:
         from importlib import import_module
         _modules[coding] = None

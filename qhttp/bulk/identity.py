@@ -16,11 +16,15 @@ TYPE_CHECKING = False       # as the typing module has it, without importing tha
 if TYPE_CHECKING:
     from typing import Any
 
+    from qhttp.bulk.access import CookieStore
+
 MAX_PARTIES = 4096
 
 
 class Identity:
     """cookies: an access.CookieStore, or None."""
+
+    cookies: CookieStore | None
 
     def __init__(self, settings: Settings):
         self._user, self._netrc = settings.user, settings.netrc
@@ -58,7 +62,7 @@ class Identity:
             party.set_credentials(*login)
         return party
 
-    def _login_at(self, origin, transfer):
+    def _login_at(self, origin: tuple[str, str, int], transfer: Any) -> tuple[str, str] | None:
         if transfer.is_at_home:
             return self._login_of_netrc(origin[1])
         scheme, host, port = transfer.home
@@ -67,7 +71,7 @@ class Identity:
         is_upgrade = (scheme, port) == ("http", 80) and origin == ("https", host, 443)
         return self._login_of_netrc(origin[1], False) if host != origin[1] or is_upgrade else None
 
-    def _login_of_netrc(self, host, has_default=True):
+    def _login_of_netrc(self, host: str, has_default: bool = True) -> tuple[str, str] | None:
         from qhttp.bulk.access import netrc_login
         return netrc_login(None if self._netrc is True else self._netrc, host, has_default)
 
@@ -84,7 +88,7 @@ class Identity:
         transfer.editions = (proxy.edition if proxy is not None else 0, self._edition(transfer))
         return fields or None
 
-    def _edition(self, transfer):
+    def _edition(self, transfer: Any) -> int:
         party = self._party(transfer)
         return party.edition if party is not None and party.scheme is not None else 0
 
@@ -106,14 +110,15 @@ class Identity:
         return self._answer(proxy.party, _values(block, "proxy-authenticate"), edition, error, "the proxy")
 
     @staticmethod
-    def _answer(party, values, edition, error, who):
+    def _answer(party: Party, values: list[str], edition: int | None, error: type[QHttpError], who: str) -> bool | QHttpError:
         verdict = party.challenged(values, edition)
-        if verdict == AGAIN and not (party.scheme is not None and party.scheme.is_per_connection):
-            return True
+        scheme = party.scheme
         if verdict == UNKNOWN:
             return error(f"{who} wants a way of authentication that is not known here")
         if verdict == AGAIN:
-            return error(f"{who} wants {party.scheme.name}, which only QHttp knows")
+            if scheme is None or not scheme.is_per_connection:
+                return True
+            return error(f"{who} wants {scheme.name}, which only QHttp knows")
         return error(f"{who} does not accept the user and password")
 
     def answered(self, transfer: Any) -> None:
@@ -128,5 +133,5 @@ class Identity:
             self.cookies.store(transfer.url_effective, transfer.headers)
 
 
-def _values(block, name):
+def _values(block: bytes, name: str) -> list[str]:
     return [value for field, value in describe_head(block)[4] if field.lower() == name]

@@ -36,6 +36,9 @@ class Checksum:
 
     __slots__ = ("algorithm", "digest")
 
+    algorithm: str
+    digest: bytes
+
     def __init__(self, algorithm: str, digest: bytes):
         self.algorithm, self.digest = algorithm_name(algorithm), bytes(digest)
         if len(self.digest) != DIGEST_LENGTHS[self.algorithm]:
@@ -58,19 +61,19 @@ class Checksum:
                              f"{2 * DIGEST_LENGTHS[algorithm]} hexadecimal digits, or as many bytes in base64")
         return Checksum(algorithm, digest)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.algorithm}:{self.digest.hex()}"
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}({self!s})"
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self._key() == other._key()
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash(self._key())
 
-    def _key(self):
+    def _key(self) -> tuple[object, ...]:
         return self.algorithm, self.digest
 
 
@@ -80,11 +83,14 @@ class ServerDigest(Checksum):
 
     __slots__ = ("field", "of")
 
+    of: str
+    field: str
+
     def __init__(self, algorithm: str, digest: bytes, of: str, field: str):
         super().__init__(algorithm, digest)
         self.of, self.field = of, field
 
-    def _key(self):
+    def _key(self) -> tuple[object, ...]:
         return self.algorithm, self.digest, self.of, self.field
 
 
@@ -115,7 +121,7 @@ def server_digests(fields: Iterable[tuple[str, str]], content_md5: bool = False)
     return found
 
 
-def _read_dictionary(value):
+def _read_dictionary(value: str) -> dict[str, bytes]:
     """algorithm -> digest of a dictionary of byte sequences (RFC 9651 sections 3.2 and 3.3.5), member by member."""
     digests: dict[str, bytes] = {}
     for member in _members(value):
@@ -126,7 +132,7 @@ def _read_dictionary(value):
     return digests
 
 
-def _read_instance_digests(value):
+def _read_instance_digests(value: str) -> dict[str, bytes]:
     """The same of a Digest field (RFC 3230 section 4.3.2); names are in any case there."""
     digests: dict[str, bytes] = {}
     for member in value.split(","):
@@ -135,7 +141,7 @@ def _read_instance_digests(value):
     return digests
 
 
-def _read_content_md5(value):
+def _read_content_md5(value: str) -> dict[str, bytes]:
     digests: dict[str, bytes] = {}
     _keep(digests, "md5", value.strip(" \t"))
     return digests
@@ -149,7 +155,7 @@ _FIELDS = (
 )
 
 
-def _keep(digests, name, encoded):
+def _keep(digests: dict[str, bytes], name: str, encoded: str) -> None:
     """Adds what is a digest; of a name that comes twice, the last counts (RFC 9651 section 3.2)."""
     algorithm = _ON_THE_WIRE.get(name)
     if algorithm is not None:
@@ -158,7 +164,7 @@ def _keep(digests, name, encoded):
             digests[algorithm] = digest
 
 
-def _members(value):
+def _members(value: str) -> list[str]:
     """The members of a dictionary or list: what stands between commas that are in no quoted string."""
     if '"' not in value:
         return value.split(",")
@@ -176,12 +182,12 @@ def _members(value):
     return members if is_quoted else [*members, value[start:]]      # what has no end is no member
 
 
-def _from_hex(text):
+def _from_hex(text: str) -> bytes | None:
     """Bytes, or None. bytes.fromhex() alone would allow spaces."""
     return bytes.fromhex(text) if _HEX_CHARS.issuperset(text) else None
 
 
-def _from_base64(text):
+def _from_base64(text: str) -> bytes | None:
     """Bytes, or None; without its padding, too."""
     if not _BASE64_CHARS.issuperset(text):
         return None
@@ -215,7 +221,8 @@ class Hashers:
 
     def hexdigest(self, name: str) -> str:
         """The digest of all bytes so far. ValueError: this algorithm is not computed."""
-        return self._of(name).hexdigest()
+        digits: str = self._of(name).hexdigest()
+        return digits
 
     def verify(self, checksum: Checksum) -> None:
         """ChecksumMismatch: the bytes are not those that it was made from. ValueError: its algorithm is not computed."""
@@ -224,7 +231,7 @@ class Hashers:
             origin = f"{checksum.field}: " if isinstance(checksum, ServerDigest) else ""
             raise ChecksumMismatch(f"{origin}{checksum.algorithm} expected: {checksum.digest.hex()}, found: {found.hex()}")
 
-    def _of(self, name):
+    def _of(self, name: str) -> Any:
         name = algorithm_name(name)
         if name not in self._hashes:
             raise ValueError(f"{name} is not computed here; computed are: {', '.join(self._hashes) or 'none'}")

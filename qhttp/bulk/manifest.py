@@ -11,8 +11,11 @@ from qhttp.errors import ManifestError
 
 TYPE_CHECKING = False       # as the typing module has it, without importing that
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from typing import IO, Any
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import IO, Any, TypeAlias
+
+    _Row: TypeAlias = dict[str, Any]
+    _Found: TypeAlias = tuple[int, _Row | str]       # (number of the line, values or what is wrong)
 
 FORMATS = ("text", "metalink", "jsonl", "csv", "parquet")      # "text" is also aria2's input file
 LINE_CAP = 1 << 20              # bytes of a line; of a CSV record, characters
@@ -26,8 +29,8 @@ _FIELD_OPTIONS = {"referer": "Referer", "user-agent": "User-Agent"}
 _CSV_KEYS = ("url", "out", "dir", "checksum", "size")
 
 
-def read_list(source: str | os.PathLike, *, format: str | None = None,
-              stdin: IO | None = None) -> Iterator[dict | ManifestError]:
+def read_list(source: str | os.PathLike[str], *, format: str | None = None,
+              stdin: IO[Any] | None = None) -> Iterator[_Row | ManifestError]:
     """The rows of a list, one by one: dicts of "url" and, where given, "out", "dir", "checksum", "size", "headers", "mirrors".
 
     source: a path, or "-" for standard input (`stdin`; None: sys.stdin), which is read line by line. format: one of FORMATS;
@@ -52,9 +55,10 @@ def read_list(source: str | os.PathLike, *, format: str | None = None,
     if path == "-":
         if kind == "parquet":
             raise ValueError("source must be a path where the format is parquet: such a file is read from its end")
-        if stdin is None:
-            from sys import stdin
-        return _checked(reader, getattr(stdin, "buffer", stdin), "standard input", unit, False)
+        standard: Any = stdin
+        if standard is None:
+            from sys import stdin as standard
+        return _checked(reader, getattr(standard, "buffer", standard), "standard input", unit, False)
     try:
         file = open(path, "rb")
     except OSError as error:
@@ -62,7 +66,8 @@ def read_list(source: str | os.PathLike, *, format: str | None = None,
     return _checked(reader, file, path, unit, True)
 
 
-def _checked(reader, file, name, unit, is_ours):
+def _checked(reader: Callable[[IO[Any]], Iterator[_Found]], file: IO[Any], name: str, unit: str,
+             is_ours: bool) -> Iterator[_Row | ManifestError]:
     """The rows in their one form. `reader` gives (number of the line, values or what is wrong); 0: wrong with the whole."""
     try:
         for n, found in reader(file):
@@ -81,12 +86,12 @@ def _checked(reader, file, name, unit, is_ours):
 
 
 # -- one row
-def check_row(values: dict) -> dict:
+def check_row(values: _Row) -> _Row:
     """A row in its one form: known keys only, headers as a list of [name, value], one checksum as text.
 
     A key whose value is None or an empty list counts as missing. Raises ValueError that names the key and says what it must be.
     """
-    row = {}
+    row: _Row = {}
     for key, check, wanted in _CHECKS:
         value = values.get(key)
         if value is not None:
@@ -100,7 +105,7 @@ def check_row(values: dict) -> dict:
     return row
 
 
-def _text(value):
+def _text(value: object) -> str | None:
     if isinstance(value, str):
         if value.isascii():
             return value
@@ -112,17 +117,17 @@ def _text(value):
     return None
 
 
-def _texts(value):
+def _texts(value: object) -> list[str] | None:
     if isinstance(value, (list, tuple)) and all(_text(one) is not None for one in value):
         return list(value)
     return None
 
 
-def _size(value):
+def _size(value: object) -> int | None:
     return value if type(value) is int and 0 <= value <= SIZE_MAX else None
 
 
-def _headers(value):
+def _headers(value: object) -> list[list[str] | None] | None:
     if isinstance(value, dict):
         value = [pair for pair in value.items() if pair[1] is not None]
     if not isinstance(value, (list, tuple)):
@@ -131,7 +136,7 @@ def _headers(value):
     return pairs if all(pair is not None and len(pair) == 2 for pair in pairs) else None
 
 
-def _checksum(value):
+def _checksum(value: object) -> str | list[str] | None:
     checksums = _texts([value] if isinstance(value, str) else value)
     return checksums[0] if checksums and len(checksums) == 1 else checksums
 
@@ -149,7 +154,7 @@ KEYS = tuple(key for key, _, _ in _CHECKS)
 
 
 # -- lines
-def lines_of(file: IO) -> Iterator[tuple[int, str, str]]:
+def lines_of(file: IO[Any]) -> Iterator[tuple[int, str, str]]:
     """(number, text with its line end, what is wrong with it or "") of each line.
 
     The text of a line that is too long is " " where it is indented, and "?" otherwise.
@@ -171,9 +176,10 @@ def lines_of(file: IO) -> Iterator[tuple[int, str, str]]:
             yield n, line.decode(errors="replace"), "it is not UTF-8"
 
 
-def _text_rows(file):
+def _text_rows(file: IO[Any]) -> Iterator[_Found]:
     """One URL a line, or several with tabs between them that are mirrors; indented lines below it are options of aria2."""
-    n_row, row, n_wrong, wrong = 0, {}, 0, ""
+    row: _Row = {}
+    n_row, n_wrong, wrong = 0, 0, ""
     for n, line, trouble in lines_of(file):
         text = line.strip(_BLANKS)
         if not trouble and (not text or text[0] == "#"):
@@ -195,7 +201,7 @@ def _text_rows(file):
         yield (n_wrong, wrong) if wrong else (n_row, row)
 
 
-def _take_option(row, text):
+def _take_option(row: _Row, text: str) -> str:
     """Puts an option into the row; what is wrong with it, or "". Other options than ours are for aria2 alone."""
     name, equals, value = (part.strip(_BLANKS) for part in text.partition("="))
     if not equals or not name or not _OPTION_CHARS.issuperset(name):
@@ -228,13 +234,13 @@ def read_checksum(text: str) -> str | None:
         return None
 
 
-def add_checksum(row: dict, checksum: str) -> None:
+def add_checksum(row: _Row, checksum: str) -> None:
     """One stands alone, several are a list."""
     before = row.get("checksum")
     row["checksum"] = checksum if before is None else [*([before] if isinstance(before, str) else before), checksum]
 
 
-def _json_rows(file):
+def _json_rows(file: IO[Any]) -> Iterator[_Found]:
     from json import loads
     for n, line, trouble in lines_of(file):
         if trouble:
@@ -250,18 +256,18 @@ def _json_rows(file):
 class _RecordLines:
     """The lines that the CSV reader asks for; what is wrong with those of one record is kept, and its quotes are not lost."""
 
-    def __init__(self, file):
+    def __init__(self, file: IO[Any]) -> None:
         self._lines = lines_of(file)
         self.begin()
 
-    def begin(self):
+    def begin(self) -> None:
         """Before each record."""
         self.n_first, self.trouble, self._len = 0, "", 0
 
-    def __iter__(self):
+    def __iter__(self) -> _RecordLines:
         return self
 
-    def __next__(self):
+    def __next__(self) -> str:
         n, line, trouble = next(self._lines)
         self.n_first = self.n_first or n
         self.trouble = self.trouble or trouble
@@ -272,7 +278,7 @@ class _RecordLines:
         return line
 
 
-def _csv_rows(file):
+def _csv_rows(file: IO[Any]) -> Iterator[_Found]:
     """The first record names the columns, and all have as many fields: what lost its beginning must not be taken for a row."""
     import csv
     lines = _RecordLines(file)
@@ -300,7 +306,7 @@ def _csv_rows(file):
         elif len(record) != n_columns:
             yield lines.n_first, f"it has {len(record)} fields, and the first line {n_columns}"
         else:
-            row: dict[str, Any] = {key: record[columns[key]] for key in _CSV_KEYS if key in columns and record[columns[key]]}
+            row: _Row = {key: record[columns[key]] for key in _CSV_KEYS if key in columns and record[columns[key]]}
             size = row.get("size", "")
             if size.isdecimal() and len(size) <= len(str(SIZE_MAX)):
                 row["size"] = int(size)
@@ -308,7 +314,7 @@ def _csv_rows(file):
 
 
 # -- writing
-def write_aria2(rows: Iterable[dict], file: IO[str]) -> int:
+def write_aria2(rows: Iterable[_Row], file: IO[str]) -> int:
     """Writes rows as an input file of aria2, which read_list reads, too; returns how many. `file` is open for text in UTF-8.
 
     "size" has no place there. Raises ValueError that names the key for what has none either: line breaks, blanks at an end.
@@ -336,7 +342,7 @@ def write_aria2(rows: Iterable[dict], file: IO[str]) -> int:
     return n
 
 
-def _plain(key, value):
+def _plain(key: str, value: str) -> str:
     if value != value.strip(_BLANKS) or "\n" in value or "\r" in value:
         raise ValueError(f"{key} must not hold line breaks or have blanks at its ends: aria2 would read another thing")
     return value

@@ -10,8 +10,9 @@ from qhttp.errors import ManifestError
 
 TYPE_CHECKING = False       # as the typing module has it, without importing that
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import IO
+    from collections.abc import Iterable, Iterator
+    from typing import IO, Any
+    from xml.parsers.expat import XMLParserType
 
 NAMESPACE = "urn:ietf:params:xml:ns:metalink"
 READ_LEN = 64 << 10             # bytes of XML that are taken at a time
@@ -32,24 +33,24 @@ class _Problem(Exception):
 class _Metalink:
     """The document so far. `found`: (line, row or problem) of the files that have ended."""
 
-    def __init__(self, parser):
-        self.found: list[tuple] = []
+    def __init__(self, parser: XMLParserType) -> None:
+        self.found: list[tuple[int, dict[str, Any] | str]] = []
         self.line = 0                   # of the file that has begun
         self.wrong = ""                 # with it
         self._parser = parser
         self._path: list[str] = []      # the elements that are open
         self._name: str | None = None
-        self._urls: list[tuple] = []
-        self._values: dict[str, int | str | list] = {}
+        self._urls: list[tuple[int, str]] = []
+        self._values: dict[str, int] = {}
         self._hashes: list[str] = []
-        self._attributes: dict = {}
+        self._attributes: dict[str, str] = {}
         self._text: list[str] | None = None     # of the element that is wanted
         self._text_len = 0
 
-    def doctype(self, *_):
+    def doctype(self, *_: object) -> None:
         raise _Problem("it has a DOCTYPE, which is refused: remove it")
 
-    def start(self, tag, attributes):
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
         if not self._path and tag != _ROOT:
             raise _Problem(f"it is no Metalink 4: the root element must be metalink in the namespace {NAMESPACE}")
         if len(self._path) >= DEPTH_CAP:
@@ -64,17 +65,17 @@ class _Metalink:
         elif self._text is not None:
             raise _Problem("an element with text has others in it")
 
-    def _is_of_file(self):
+    def _is_of_file(self) -> bool:
         return len(self._path) == 3 and self._path[1] == _FILE
 
-    def data(self, text):
+    def data(self, text: str) -> None:
         if self._text is not None:
             self._text_len += len(text)
             if self._text_len > LINE_CAP:
                 raise _Problem(f"an element's text is longer than {LINE_CAP} characters")
             self._text.append(text)
 
-    def end(self, tag):
+    def end(self, tag: str) -> None:
         if self._text is not None:
             text, self._text = "".join(self._text).strip(), None
             self.wrong = self.wrong or self._take(_WANTED[tag], text, self._attributes)
@@ -82,7 +83,7 @@ class _Metalink:
             self.found.append((self.line, self.wrong or self._row()))
         self._path.pop()
 
-    def _take(self, name, text, attributes):
+    def _take(self, name: str, text: str, attributes: dict[str, str]) -> str:
         """Keeps what an element says; what is wrong with it, or ""."""
         if name == "size":
             n = _whole(text)
@@ -108,24 +109,24 @@ class _Metalink:
                 self._urls.append((priority, text))
         return ""
 
-    def _row(self):
+    def _row(self) -> dict[str, Any] | str:
         if not self._name:
             return "the file has no name"
         if not self._urls:
             return "the file has no http or https URL"
         first, *mirrors = (url for _, url in sorted(self._urls, key=lambda pair: pair[0]))     # equal ones as they stand
-        row = {"url": first, "out": self._name, "mirrors": mirrors, **self._values}
+        row: dict[str, Any] = {"url": first, "out": self._name, "mirrors": mirrors, **self._values}
         for checksum in dict.fromkeys(self._hashes):
             add_checksum(row, checksum)
         return row
 
 
-def _whole(text):
+def _whole(text: str) -> int | None:
     """A whole number of decimal digits; None for anything else."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(SIZE_MAX)) else None
 
 
-def _is_known(algorithm):
+def _is_known(algorithm: str) -> bool:
     from qhttp.bulk.integrity import algorithm_name
     try:
         return bool(algorithm_name(algorithm))
@@ -133,7 +134,7 @@ def _is_known(algorithm):
         return False
 
 
-def metalink_rows(file: IO[bytes]) -> Iterator[tuple[int, dict | str]]:
+def metalink_rows(file: IO[bytes]) -> Iterator[tuple[int, dict[str, Any] | str]]:
     """(line, row or what is wrong) of each file element, once it has ended; mirrors by priority. Broken XML ends all."""
     from xml.parsers.expat import ExpatError, ParserCreate
     parser = ParserCreate(namespace_separator=" ")
@@ -164,19 +165,19 @@ def metalink_rows(file: IO[bytes]) -> Iterator[tuple[int, dict | str]]:
 
 
 # -- Parquet
-def import_parquet():
+def import_parquet() -> Any:
     """The module pyarrow.parquet. Raises ManifestError that names the extra where it is missing."""
     try:
-        import pyarrow.parquet as parquet  # type: ignore
+        import pyarrow.parquet as parquet
     except ImportError:
         raise ManifestError("a Parquet list needs the package pyarrow: pip install qhttp[parquet]") from None
     return parquet
 
 
-def parquet_rows(file: IO[bytes]) -> Iterator[tuple[int, dict | str]]:
+def parquet_rows(file: IO[bytes]) -> Iterator[tuple[int, dict[str, Any] | str]]:
     """(row number, row or what is wrong), BATCH_ROWS in memory at a time. Only the columns of our names are read."""
     parquet = import_parquet()
-    from pyarrow import ArrowException  # type: ignore
+    from pyarrow import ArrowException
     n = 0
     try:
         table = parquet.ParquetFile(file)
@@ -192,15 +193,17 @@ def parquet_rows(file: IO[bytes]) -> Iterator[tuple[int, dict | str]]:
         yield 0, f"it cannot be read as Parquet beyond row {n} ({type(error).__name__})"
 
 
-def _batch_rows(batch):
+def _batch_rows(batch: Any) -> Iterable[dict[str, Any] | str]:
     try:
-        return batch.to_pylist()
+        rows: list[dict[str, Any] | str] = batch.to_pylist()
+        return rows
     except ValueError:              # text that is not UTF-8, somewhere
         return map(_one_row, (batch.slice(i, 1) for i in range(batch.num_rows)))
 
 
-def _one_row(batch):
+def _one_row(batch: Any) -> dict[str, Any] | str:
     try:
-        return batch.to_pylist()[0]
+        row: dict[str, Any] = batch.to_pylist()[0]
+        return row
     except ValueError:
         return "a value is no text in UTF-8"

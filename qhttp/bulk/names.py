@@ -90,11 +90,11 @@ def place(folder: str, out: str) -> str:
 
 
 # -- what is done to a name
-def _trimmed(text):
+def _trimmed(text: str) -> str:
     return text.strip(_AROUND).rstrip(_TRAILING)
 
 
-def _guarded(name):
+def _guarded(name: str) -> str:
     """Not empty, no device, no part. Adds two characters at most."""
     if not name:
         return "_"
@@ -103,7 +103,7 @@ def _guarded(name):
     return name + "_" if name[-1] in "TtSs" and name.lower().endswith(PART_SUFFIXES) else name
 
 
-def _cut(name, n_most):
+def _cut(name: str, n_most: int) -> str:
     """The beginning of `name` and its extension, in `n_most` bytes."""
     stem, dot, extension = name.rpartition(".")
     if stem.lower().endswith(".tar"):
@@ -115,9 +115,10 @@ def _cut(name, n_most):
 
 
 # -- what is in a field
-def _parameters(value):
+def _parameters(value: str) -> dict[str, tuple[str, bool]]:
     """{lower-case name: (value, whether it was quoted)} of a Content-Disposition, the first of each name; {} where broken."""
-    found, pos = {}, 0
+    found: dict[str, tuple[str, bool]] = {}
+    pos = 0
     for _ in range(PARAMETERS_CAP + 1):
         end = _find(value, ";=", pos)
         name = value[pos:end].strip(_BLANKS).lower()
@@ -127,10 +128,11 @@ def _parameters(value):
             text = value[pos:end].strip(_BLANKS)
             is_quoted = text.startswith('"')
             if is_quoted:
-                text, pos = _quoted(value, value.index('"', pos) + 1)
+                inner, pos = _quoted(value, value.index('"', pos) + 1)
                 end = _find(value, ";", pos)
-                if text is None or value[pos:end].strip(_BLANKS):
+                if inner is None or value[pos:end].strip(_BLANKS):
                     return {}               # the quotes do not end, or something follows them
+                text = inner
             found.setdefault(name, (text, is_quoted))
             pos = end + 1
         if pos >= len(value):
@@ -138,15 +140,15 @@ def _parameters(value):
     return {}
 
 
-def _find(text, characters, pos):
+def _find(text: str, characters: str, pos: int) -> int:
     """Where the first of these is at or behind `pos`, else the end."""
     places = [place for place in (text.find(c, pos) for c in characters) if place >= 0]
     return min(places, default=len(text))
 
 
-def _quoted(text, pos):
+def _quoted(text: str, pos: int) -> tuple[str | None, int]:
     """(what a quoted-string holds, the place behind its closing quote); (None, ...) where it does not end."""
-    pieces = []
+    pieces: list[str] = []
     while pos < len(text):
         end = _find(text, '"\\', pos)
         pieces.append(text[pos:end])
@@ -157,7 +159,7 @@ def _quoted(text, pos):
     return None, pos
 
 
-def _extended(parameter):
+def _extended(parameter: tuple[str, bool]) -> str | None:
     """The text of an ext-value (RFC 8187 section 3.2), or None."""
     text, is_quoted = parameter
     charset, tick, rest = text.partition("'")
@@ -170,7 +172,7 @@ def _extended(parameter):
         return None
 
 
-def _plain(parameter):
+def _plain(parameter: tuple[str, bool]) -> str | None:
     text = parameter[0]
     try:
         return text.encode("latin-1").decode("utf-8")

@@ -4,8 +4,12 @@ from __future__ import annotations
 from qhttp.bulk.names import name_from_disposition, name_from_target, place
 from qhttp.bulk.settings import Settings
 
+TYPE_CHECKING = False       # as the typing module has it, without importing that
+if TYPE_CHECKING:
+    from typing import Any
 
-def path_for(settings: Settings, row: dict | None, target: bytes, disposition: str | None = None) -> str:
+
+def path_for(settings: Settings, row: dict[str, Any] | None, target: bytes, disposition: str | None = None) -> str:
     """The file's absolute path. Raises ValueError for a name that could lead out of the folder."""
     folder = settings.dir.rstrip("/")
     out = settings.name

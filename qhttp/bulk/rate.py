@@ -5,6 +5,10 @@ for it. In the long run no more than `rate` a second gets through, however large
 """
 from __future__ import annotations
 
+TYPE_CHECKING = False       # as the typing module has it, without importing that
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
 SIZE_MAX = 2 ** 63 - 1      # of a size in bytes: what a file offset can hold
 SPEED_WINDOW_S = 60.0       # of a speed that names no time
 _DUST = 1e-6                # what rounding may leave behind; it is not waited for
@@ -22,6 +26,9 @@ class TokenBucket:
     """
 
     __slots__ = ("_last_ns", "_n_tokens", "burst", "rate")
+
+    rate: float
+    burst: float
 
     def __init__(self, rate: float, burst: float | None = None):
         if not 0 < rate < float("inf"):
@@ -44,7 +51,7 @@ class TokenBucket:
         missing = min(n, self.burst) - self._n_tokens
         return missing / self.rate if missing > _DUST else 0.0
 
-    def _fill(self, now_ns):
+    def _fill(self, now_ns: int) -> None:
         if self._last_ns is None:
             self._last_ns = now_ns
         elapsed_ns = now_ns - self._last_ns
@@ -53,12 +60,12 @@ class TokenBucket:
             self._last_ns = now_ns
 
 
-def first_wait_s(buckets, now_ns: int, n: float = 0.0) -> float:
+def first_wait_s(buckets: Iterable[TokenBucket | None], now_ns: int, n: float = 0.0) -> float:
     """Seconds until the first moment at which every bucket lets something through; `n` as in wait_s. None is no limit."""
     return max((bucket.wait_s(now_ns, n) for bucket in buckets if bucket is not None), default=0.0)
 
 
-def _number(text, suffixes):
+def _number(text: str, suffixes: Mapping[str, float]) -> float | None:
     """A decimal number and the factor of the suffix behind it; None for anything else."""
     digits = text.rstrip("abcdefghijklmnopqrstuvwxyz")
     factor = suffixes.get(text[len(digits):])

@@ -9,6 +9,7 @@ from qhttp.protocol.request import check_fields
 
 TYPE_CHECKING = False       # as the typing module has it, without importing that
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 # What the caller's own fields may hold that is meant for one server only (RFC 9110 section 15.4, and its CVEs).
@@ -34,11 +35,11 @@ def basic_fields(settings: Settings, origin: tuple[str, str, int]) -> list[tuple
             ("Accept-Encoding", accepted)]
 
 
-def with_given(fields: list[tuple[str, str]], given: Any) -> list[tuple[str, str]]:
+def with_given(fields: list[tuple[str, str]], given: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """The fields with those of the caller in the place of others of their names."""
-    given = list(given)
-    names = {name.lower() for name, _ in given}
-    return [(name, value) for name, value in fields if name.lower() not in names] + given
+    pairs = list(given)
+    names = {name.lower() for name, _ in pairs}
+    return [(name, value) for name, value in fields if name.lower() not in names] + pairs
 
 
 def head_tail(settings: Settings, origin: tuple[str, str, int]) -> bytes:
@@ -60,7 +61,7 @@ def fields_for(runner: Any, transfer: Any) -> list[tuple[str, str]]:
         if cookie is not None:
             check_fields("GET", [("Cookie", cookie)], False)       # a jar of the caller's may hold anything
             fields.append(("Cookie", cookie))
-    return fields + transfer.range_fields
+    return [*fields, *transfer.range_fields]
 
 
 def without_user(given: Any) -> Any:
@@ -82,7 +83,7 @@ def checked_headers(given: Any) -> list[tuple[str, str]]:
     return pairs
 
 
-def checked_row(row: dict) -> dict:
+def checked_row(row: dict[str, Any]) -> dict[str, Any]:
     """A row whose values are of the right kinds. Raises ValueError, TypeError."""
     from qhttp.bulk.manifest import check_row
     checked = check_row(row)

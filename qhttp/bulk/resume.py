@@ -12,6 +12,11 @@ from qhttp.bulk.byteranges import content_range_of
 from qhttp.bulk.files import open_locked
 from qhttp.errors import BodyError, ResumeError, Truncated
 
+TYPE_CHECKING = False       # as the typing module has it, without importing that
+if TYPE_CHECKING:
+    from qhttp.bulk.records import Part
+    from qhttp.bulk.session import Session
+
 OVERLAP = 16 << 10      # bytes of the part that are fetched once more
 CONTINUE_FROM = 64 << 10        # bytes of a part that are worth a Range request
 
@@ -22,6 +27,11 @@ class Version:
     total: bytes, or None. date: Last-Modified as sent, for comparing."""
 
     __slots__ = ("date", "etag", "last_modified", "total")
+
+    etag: str | None
+    last_modified: str | None
+    total: int | None
+    date: str | None
 
     def __init__(self, etag: str | None, last_modified: str | None, total: int | None, date: str | None = None):
         self.etag, self.last_modified, self.total, self.date = etag, last_modified, total, date or last_modified
@@ -55,13 +65,13 @@ class Version:
                 or (self.total is not None and found.total is not None and self.total != found.total))
 
 
-def _only(fields, name):
+def _only(fields: list[tuple[str, str]], name: str) -> str | None:
     """The value of a field; None where there is none, or several that differ."""
     values = {value for given, value in fields if given.lower() == name}
     return values.pop() if len(values) == 1 else None
 
 
-def _is_etag(text):
+def _is_etag(text: str) -> bool:
     """RFC 9110 section 8.8.3. What is between the quotes says nothing if it is empty."""
     opaque = text.removeprefix("W/")
     return len(opaque) > 2 and opaque[0] == opaque[-1] == '"' and not any(c <= " " or c in '"\x7f' for c in opaque[1:-1])
@@ -80,6 +90,10 @@ class Join:
     the whole file, once an answer has said so."""
 
     __slots__ = ("expected", "start", "total", "version")
+
+    start: int
+    expected: bytes
+    version: Version
 
     def __init__(self, part_len: int, end_of_part: bytes, version: Version):
         self.start, self.expected, self.version = part_len - len(end_of_part), end_of_part, version
@@ -111,7 +125,7 @@ class Join:
             raise BodyError(f"the server sent more than the {self.total} bytes that it announced")
 
 
-def open_part(part: bytes, path: str, session, kept) -> tuple[int, int, bytes]:
+def open_part(part: bytes, path: str, session: Session | None, kept: Part | None) -> tuple[int, int, bytes]:
     """(descriptor, bytes that are good, the last of them) of a part; made, with its folder, where it is missing.
 
     `kept`: the session's row about it; None: whatever is there is of no use. Raises OSError. For the file thread.
@@ -124,7 +138,7 @@ def open_part(part: bytes, path: str, session, kept) -> tuple[int, int, bytes]:
     try:
         about = os.fstat(fd)
         if kept is not None and about.st_ino == kept.ino:
-            if kept.segments is not None and end_of_pieces(kept) <= about.st_size <= kept.total:
+            if kept.segments is not None and kept.total is not None and end_of_pieces(kept) <= about.st_size <= kept.total:
                 return fd, about.st_size, b""
             if kept.segments is None and about.st_size >= CONTINUE_FROM and (kept.total is None or about.st_size <= kept.total):
                 return fd, about.st_size, end_of(fd, about.st_size)
@@ -135,8 +149,9 @@ def open_part(part: bytes, path: str, session, kept) -> tuple[int, int, bytes]:
         raise
 
 
-def end_of_pieces(kept) -> int:
+def end_of_pieces(kept: Part) -> int:
     """How long a file in pieces is at least, after what the session says is still to come."""
+    assert kept.total is not None and kept.segments is not None
     end = kept.total
     for first, behind in sorted(kept.segments, reverse=True):
         if behind < end:
@@ -145,7 +160,7 @@ def end_of_pieces(kept) -> int:
     return end
 
 
-def empty_part(fd: int, path: str, session) -> None:
+def empty_part(fd: int, path: str, session: Session | None) -> None:
     """What is in the part is forgotten; first by the session, so that it never takes one version for another."""
     if session is not None:
         session.drop_part(path)

@@ -9,6 +9,10 @@ from __future__ import annotations
 from qhttp import errors
 from qhttp.protocol.request import IDEMPOTENT
 
+TYPE_CHECKING = False       # as the typing module has it, without importing that
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 STATUSES = frozenset((408, 425, 429, 500, 502, 503, 504))      # those that may go away by themselves
 ERRORS = (errors.ConnectError, errors.TimeoutError, errors.UnexpectedClose, errors.NetworkError, errors.ProtocolError,
           errors.BodyError)
@@ -48,6 +52,12 @@ class RetryPolicy:
 
     __slots__ = ("after_cap_s", "base_s", "cap_s", "max_time_s", "retries")
 
+    retries: int
+    max_time_s: float
+    base_s: float
+    cap_s: float
+    after_cap_s: float
+
     def __init__(self, retries: int = 5, max_time_s: float = 0, base_s: float = 0.5, cap_s: float = 60,
                  after_cap_s: float = 3600):
         for name, value in (("retries", retries), ("max_time_s", max_time_s), ("base_s", base_s), ("cap_s", cap_s),
@@ -60,7 +70,8 @@ class RetryPolicy:
         self.cap_s = cap_s
         self.after_cap_s = after_cap_s
 
-    def delay_s(self, n_tried: int, retry_after_s: float | None, random, elapsed_s: float = 0.0) -> float | None:
+    def delay_s(self, n_tried: int, retry_after_s: float | None, random: Callable[[], float],
+                elapsed_s: float = 0.0) -> float | None:
         """Seconds to wait after `n_tried` tries have failed (1 or more); None: no more tries.
 
         Evenly distributed from 0 to min(cap_s, base_s * 2 ** (n_tried - 1)), and not below retry_after_s (None: nothing was
@@ -80,13 +91,15 @@ class Failures:
 
     __slots__ = ("_n_own", "_policy", "n_tried")
 
+    n_tried: int
+
     def __init__(self, policy: RetryPolicy):
         self._policy = policy
         self._n_own: dict[type, int] = {}
         self.n_tried = 0
 
-    def delay_s(self, cause: BaseException | int, method: str | bytes, random, retry_after_s: float | None = None,
-                elapsed_s: float = 0.0) -> float | None:
+    def delay_s(self, cause: BaseException | int, method: str | bytes, random: Callable[[], float],
+                retry_after_s: float | None = None, elapsed_s: float = 0.0) -> float | None:
         """Counts one more failure. Seconds to wait before the next try, or None: this failure is the transfer's end."""
         self.n_tried += 1
         if not is_retryable(cause, method):
@@ -106,6 +119,8 @@ class RetryBudget:
     """
 
     __slots__ = ("_n_left", "per_success")
+
+    per_success: float
 
     def __init__(self, reserve: int = 10, per_success: float = 2.0):
         for name, value in (("reserve", reserve), ("per_success", per_success)):
@@ -145,14 +160,14 @@ def parse_retry_after(value: str, now_s: float, date: str | None = None) -> floa
     return min(max(seconds, 0.0), RETRY_AFTER_MAX_S)
 
 
-def _answered_s(date, now_s):
+def _answered_s(date: str | None, now_s: float) -> float:
     try:
         return now_s if date is None else _date_s(date)
     except (ValueError, TypeError, IndexError, OverflowError):
         return now_s
 
 
-def _date_s(text):
+def _date_s(text: str) -> float:
     """Seconds since 1970 of an HTTP date; raises for anything else."""
     from calendar import timegm
     from email.utils import parsedate_tz

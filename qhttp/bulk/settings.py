@@ -9,7 +9,10 @@ from qhttp.bulk.integrity import algorithm_name
 
 TYPE_CHECKING = False       # as the typing module has it, without importing that
 if TYPE_CHECKING:
+    import ssl
     from typing import Any
+
+    from qhttp._core import Limits
 
 MIB = 1 << 20
 EXISTING = ("error", "skip", "overwrite")
@@ -77,11 +80,50 @@ class Settings:
 
     if TYPE_CHECKING:
         dir: str
-        session: str | None
+        name: str | None
+        into: str
+        method: str
+        dry_run: bool
+        existing: str
+        content_disposition: bool
+        jobs: int
+        per_host: int
+        window: int
+        pipelining: int
+        split: int
+        min_split_size: int
         headers: tuple[tuple[str, str], ...]
+        user: tuple[str, str] | None
+        netrc: Any
+        cookies: Any
+        proxy: str | None
+        context: ssl.SSLContext | None
+        family: int
+        public_only: bool
+        limits: Limits | None
+        connect_timeout: float
+        idle_timeout: float
+        min_speed: tuple[float, float]
+        max_time: float
+        retries: int
+        retry_max_time: float
+        limit_rate: int
+        host_limit_rate: int
+        host_rate: float
+        max_size: int
+        max_redirects: int
+        compressed: bool
+        decode: bool
+        max_codings: int
+        max_expansion: int
+        server_digest: bool
+        content_md5: bool
         hashes: tuple[str, ...]
-
-        def __getattr__(self, name: str) -> Any: ...
+        resume: bool
+        session: str | None
+        fsync: bool
+        timings: bool
+        fail_fast: bool
 
     def __init__(self, **given: Any):
         for name in given:

@@ -8,8 +8,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from qhttp.bulk.transfer import Transfer
 
-def download_shard(rows: Iterable[str | dict], *, dir: str | None = None, into: str = "file", **settings: Any) -> list[dict]:
+
+def download_shard(rows: Iterable[str | dict[str, Any]], *, dir: str | None = None, into: str = "file",
+                   **settings: Any) -> list[dict[str, Any]]:
     """Downloads all rows and says what became of each, in their order: Transfer.to_dict(), and `content` with into="bytes".
 
     Never raises for a row: its `error` is the name of the error's class, `errormsg` its text. Can be repeated: a file that is
@@ -18,9 +21,9 @@ def download_shard(rows: Iterable[str | dict], *, dir: str | None = None, into: 
     """
     if settings.get("fail_fast"):
         raise ValueError("fail_fast is not for shards: each row has its outcome")
-    outcomes: dict[int, dict] = {}
+    outcomes: dict[int, dict[str, Any]] = {}
 
-    def note(transfer):
+    def note(transfer: Transfer) -> None:
         outcome = transfer.to_dict()
         if into == "bytes":
             outcome["content"] = transfer.content

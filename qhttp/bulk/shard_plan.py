@@ -22,12 +22,24 @@ class Shard:
 
     __slots__ = ("host", "n_lanes", "numbers", "rows")
 
+    host: str
+    n_lanes: int
+    rows: list[Any]
+    numbers: list[int]
+
     def __init__(self, host: str, n_lanes: int, rows: list[Any], numbers: list[int]):
         self.host, self.n_lanes, self.rows, self.numbers = host, n_lanes, rows, numbers
 
 
 class ShardPlan:
     """Takes rows as they are needed, at most `window` ahead. `take()` gives the next shard, `give_back()` frees what it had."""
+
+    n_workers: int
+    per_host: int
+    n_rows: int
+    window: int
+    is_dry: bool
+    n_waiting: int
 
     def __init__(self, n_workers: int, per_host: int, n_rows: int, window: int):
         self.n_workers, self.per_host, self.n_rows, self.window = n_workers, per_host, n_rows, window

@@ -72,7 +72,7 @@ class Check:
             hashers.verify(checksum)
 
 
-def check_existing(path: str, row: dict | None) -> int:
+def check_existing(path: str, row: dict[str, Any] | None) -> int:
     """The size of a file that is to be taken as done. Raises OSError; BodyError, ChecksumMismatch: it is not what the row
     says."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)      # a FIFO would keep us waiting

@@ -56,6 +56,10 @@ def _on_cluster(settings: dict[str, Any], address: str, tls: argparse.Namespace 
 class Command:
     """Made of checked arguments; `run()` once."""
 
+    messages: Messages
+    failures: exits.Failures
+    intake: Intake
+
     def __init__(self, arguments: argparse.Namespace):
         self.arguments = arguments
         self.messages = Messages(QUIET if arguments.quiet else VERBOSE if arguments.verbose else NORMAL)

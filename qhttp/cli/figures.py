@@ -25,6 +25,16 @@ class Figures:
 
     `n_unread`: called for the rows that no transfer has been made of and that the downloader does not know of yet.
     """
+    elapsed_s: float
+    n_done: int
+    n_failed: int
+    n_skipped: int
+    n_retries: int
+    n_bytes: int
+    n_waiting: int
+    rate: float
+    file_rate: float
+    n_running: int
 
     elapsed_s = rate = file_rate = 0.0
     n_done = n_failed = n_skipped = n_retries = n_running = n_waiting = n_bytes = 0

@@ -24,6 +24,8 @@ class Intake:
     """What cannot be read is told, counted in `failures` and passed over; with `fail_fast` it ends the rows, and `stop()` is
     called in the loop's next turn."""
 
+    is_over: bool
+
     def __init__(self, arguments: argparse.Namespace, messages: Messages, failures: Failures, stop: Callable[[], Any]):
         self._messages, self._failures, self._stop = messages, failures, stop
         self._fail_fast = arguments.fail_fast
@@ -34,7 +36,7 @@ class Intake:
         self.is_over = False        # all rows were given
         self._n_expected: int | None = None
 
-    def rows(self, more: Callable[[], Any]) -> Iterator[str | dict | None]:
+    def rows(self, more: Callable[[], Any]) -> Iterator[str | dict[str, Any] | None]:
         """The rows, as URLs where they are no more than that: those cost the downloader less. None where a pipe has nothing
         now: `more()` is called in the loop when it is worth asking again."""
         for row in self._given:
@@ -55,11 +57,11 @@ class Intake:
         for rows in self._piped:
             rows.block()
 
-    def _readable(self, path: str, rows: Iterator[Any]) -> Iterator[dict | None]:
+    def _readable(self, path: str, rows: Iterator[Any]) -> Iterator[dict[str, Any] | None]:
         """The rows without what cannot be read. A list that breaks off is told of like a row."""
         while True:
             try:
-                row: dict | ManifestError | None = next(rows)
+                row: dict[str, Any] | ManifestError | None = next(rows)
             except StopIteration:
                 return
             except (QHttpError, OSError, ValueError) as error:
@@ -89,7 +91,7 @@ class Intake:
             self._n_expected = len(self._given) + sum(n or 0 for n in counts)
 
 
-def _given_rows(arguments: argparse.Namespace) -> list[dict]:
+def _given_rows(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """The rows of the URLs on the command line."""
     extra: dict[str, Any] = {}
     if arguments.checksum:
@@ -100,7 +102,7 @@ def _given_rows(arguments: argparse.Namespace) -> list[dict]:
     return [{"url": url, **extra} for url in arguments.urls]
 
 
-def _opened(path: str, form: str | None) -> Iterator[dict | ManifestError]:
+def _opened(path: str, form: str | None) -> Iterator[dict[str, Any] | ManifestError]:
     """The rows of a list. Raises UsageError where it cannot be read at all."""
     from qhttp.bulk.manifest import read_list
     if path == "-" and sys.stdin is None:

@@ -21,6 +21,8 @@ class Interrupts:
     In another thread, where Python allows no handlers, the signals stay as they are.
     """
 
+    came: bool
+
     def __init__(self, stop: Callable[[], Any]):
         self.came = False
         self._stop = stop

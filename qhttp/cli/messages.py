@@ -21,6 +21,10 @@ QUIET, NORMAL, VERBOSE = range(3)
 class Messages:
     """`write(kind, line)`: where lines go; the display replaces it while it is on the screen. `kind`: "error" or "note"."""
 
+    level: int
+    max_error_lines: int
+    n_errors: int
+
     def __init__(self, level: int = NORMAL, stream: TextIO | None = None, max_error_lines: int = MAX_ERROR_LINES):
         self.level, self.max_error_lines = level, max_error_lines
         self.n_errors = 0

@@ -25,6 +25,17 @@ class Option:
 
     __slots__ = ("complete", "const", "flags", "help", "is_common", "metavar", "more", "repeats", "setting", "value")
 
+    flags: tuple[str, ...]
+    help: str
+    metavar: str | None
+    value: Callable[[str], Any]
+    setting: str | None
+    const: Any
+    is_common: bool
+    repeats: bool
+    more: str
+    complete: str | tuple[str, ...]
+
     def __init__(self, *flags: str, help: str, metavar: str | None = None, value: Callable[[str], Any] = str,
                  setting: str | None = None, const: Any = True, is_common: bool = False, repeats: bool = False,
                  more: str = "", complete: str | tuple[str, ...] = ()):

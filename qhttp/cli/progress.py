@@ -26,6 +26,10 @@ WIDTH = 80                      # of a terminal that does not tell
 class Display:
     """Nothing is shown but messages and the summary. The others are its subclasses."""
 
+    messages: Messages
+    stream: TextIO
+    interval_s: float
+
     interval_s = 0.0            # between two calls of draw; 0: none
 
     def __init__(self, messages: Messages, stream: TextIO | None = None, interval_s: float | None = None):

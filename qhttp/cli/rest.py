@@ -25,7 +25,7 @@ class Rest:
     def __init__(self, arguments: argparse.Namespace, downloader: Any, intake: Intake, session: str | None, messages: Messages):
         self._arguments, self._downloader, self._intake, self._messages = arguments, downloader, intake, messages
         self._session, self._n_left = session, 0            # _n_left: rows that were not tried to their end
-        self._failed: dict[tuple, dict] = {}
+        self._failed: dict[tuple[Any, ...], dict[str, Any]] = {}
         if arguments.save_session:
             downloader.failed.connect(self._note_failed)
 
@@ -59,7 +59,7 @@ class Rest:
             self._messages.note(self._how_to_go_on(target if is_saved else None))
         return exits.INTERRUPTED if was_interrupted and self._n_left else status
 
-    def _all_left(self) -> Iterator[dict]:
+    def _all_left(self) -> Iterator[dict[str, Any]]:
         """What failed, and then what else the downloader knows to be left."""
         yield from self._failed.values()
         for row in self._downloader.left():
@@ -87,7 +87,7 @@ class Rest:
         return "interrupted; nothing was remembered of it: --session or --save-session would"
 
 
-def _key(row: dict) -> tuple:
+def _key(row: dict[str, Any]) -> tuple[Any, ...]:
     return row["url"], row.get("out"), row.get("dir")
 
 
@@ -118,7 +118,7 @@ def knows_only(session: str, urls: Iterable[str]) -> bool:
         return False
 
 
-def save(rows: Iterable[dict], path: str, messages: Messages) -> None:
+def save(rows: Iterable[dict[str, Any]], path: str, messages: Messages) -> None:
     """Writes rows as an aria2 input file. It takes the place of what was there when it is complete: what was there may be the
     list that the rows are still read from. Raises OSError."""
     import tempfile
@@ -137,7 +137,7 @@ def save(rows: Iterable[dict], path: str, messages: Messages) -> None:
         raise
 
 
-def _write(rows: Iterable[dict], file: TextIO, messages: Messages) -> None:
+def _write(rows: Iterable[dict[str, Any]], file: TextIO, messages: Messages) -> None:
     from qhttp.bulk.manifest import write_aria2
     for row in rows:
         try:

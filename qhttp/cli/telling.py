@@ -23,6 +23,8 @@ class Teller:
     """Connects to no more signals than it has something to tell of: a million files are felt. `prints`: lines go to stdout.
     Where that does not take them, `broken(error)` is called, once."""
 
+    prints: Any
+
     def __init__(self, arguments: argparse.Namespace, messages: Messages, failures: Failures, logs: list[JsonLog],
                  broken: Callable[[OSError], Any]):
         self._messages, self._failures, self._logs, self._broken = messages, failures, logs, broken

@@ -6,6 +6,10 @@ from enum import IntFlag
 
 from qhttp.byte_array import QByteArray
 
+TYPE_CHECKING = False       # as the typing module has it, without importing that
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class OpenModeFlag(IntFlag):
     """How a device is opened (Qt: QIODevice::OpenModeFlag)."""
@@ -28,6 +32,14 @@ class QIODevice:
     of a device: open() gives False, write() -1, read() nothing."""
 
     OpenModeFlag = OpenModeFlag
+    NotOpen: _Mode
+    ReadOnly: _Mode
+    WriteOnly: _Mode
+    ReadWrite: _Mode
+    Append: _Mode
+    Truncate: _Mode
+    Text: _Mode
+    Unbuffered: _Mode
     NotOpen, ReadOnly, WriteOnly, ReadWrite = (OpenModeFlag(number) for number in range(4))
     Append, Truncate, Text, Unbuffered = (OpenModeFlag(number) for number in (4, 8, 16, 32))
 
@@ -262,7 +274,7 @@ def _name_of(file: QFile | str) -> str:
     return file._file_name if isinstance(file, QFile) else file
 
 
-def _tried(file: QFile | str, deed, *args: str) -> bool:    # type: ignore[no-untyped-def]
+def _tried(file: QFile | str, deed: Callable[..., object], *args: str) -> bool:
     if isinstance(file, QFile):
         file.close()
     try:

@@ -93,6 +93,8 @@ class QCoreApplication(QEventLoop):
 class QTimer(QObject):
     """Emits timeout() after some time, once or again and again (Qt: QTimer). It lives as long as it runs."""
 
+    timeout: Signal
+
     def __init__(self, parent: object = None) -> None:
         super().__init__(parent)
         self.timeout = Signal("timeout", 0)

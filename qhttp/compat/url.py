@@ -5,10 +5,6 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from qhttp.byte_array import QByteArray
 
-TYPE_CHECKING = False       # as the typing module has it, without importing that
-if TYPE_CHECKING:
-    from typing import Any
-
 _RESERVED = "!#$%&'()*+,/:;=?@[]"       # what stands for itself in a URL that is one already
 
 
@@ -26,13 +22,11 @@ class QUrl:
             raise TypeError(f"url must be str or QUrl, not {type(url).__name__}")
         self._text: str = url.toString() if isinstance(url, QUrl) else url.strip()
         try:
-            self._parts: Any = urlsplit(self._text)
-            _ = self._parts.port, self._parts.hostname
+            parts = urlsplit(self._text)
+            _ = parts.port, parts.hostname
         except ValueError:
-            self._parts = None
-            self._text = ""
-        if self._parts is None:
-            self._parts = urlsplit("")
+            self._text, parts = "", urlsplit("")
+        self._parts = parts
 
     @staticmethod
     def toPercentEncoding(text: str, exclude: str | bytes = b"/", include: str | bytes = b"") -> QByteArray:

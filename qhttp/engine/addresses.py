@@ -5,6 +5,10 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
+TYPE_CHECKING = False       # as the typing module has it, without importing that
+if TYPE_CHECKING:
+    from typing import Any
+
 _UNICAST = IPv6Network("2000::/3")          # all that is given out
 _TRANSLATED = IPv6Network("64:ff9b::/96")   # NAT64 (RFC 6052): the last four bytes are where it leads
 _DOCUMENTATION = IPv6Network("3fff::/20")   # RFC 9637; not every Python knows it
@@ -16,7 +20,7 @@ def is_public(text: str) -> bool:
     return _is_public_4(address) if isinstance(address, IPv4Address) else _is_public_6(address)
 
 
-def public_ones(addresses: list[tuple]) -> list[tuple]:
+def public_ones(addresses: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
     """Of (family, sockaddr) those that are public, in their order."""
     return [address for address in addresses if is_public(address[1][0])]
 

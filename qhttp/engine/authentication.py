@@ -5,6 +5,14 @@ repeated silently is counted; the count ends in ASK, which ends in other credent
 """
 from __future__ import annotations
 
+TYPE_CHECKING = False       # as the typing module has it, without importing that
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from qhttp.protocol.auth import _Scheme
+    from qhttp.protocol.challenges import Challenge
+
 AGAIN, ASK, UNKNOWN = "again", "ask", "unknown"     # the verdicts of Party.challenged
 
 MAX_REPEATS = 6         # silent repeats in a row: a stale nonce, the legs of NTLM (3 with the first challenge, more in SPNEGO)
@@ -25,13 +33,19 @@ class Party:
     A scheme that authenticates connections (`scheme.is_per_connection`) needs a party for each connection.
     """
 
+    user: str
+    password: str
+    edition: int
+    problem: str
+    realm: str
+
     def __init__(self, hostname: str = ""):
         self.user = self.password = self.realm = self.problem = ""
-        self.scheme = None
+        self.scheme: _Scheme | None = None
         self.edition = self._first_edition = NO_EDITION + 1       # _first_edition: the first with these credentials
         self._sent_edition = NO_EDITION
         self._hostname = hostname
-        self._challenges: list = []                         # the latest, for credentials that come later
+        self._challenges: list[Challenge] = []                # the latest, for credentials that come later
         self._without: set[str] = set()                     # names of offered schemes that these credentials do not work with
         self._rejected: dict[tuple[str, str], None] = {}    # (user, password) -> None, oldest first
         self._proven: tuple[str, str] | None = None         # the (user, password) accepted last
@@ -39,7 +53,7 @@ class Party:
         self._is_asking = False                             # between ASK and answered()
 
     # -- what the user says
-    def set_credentials(self, user: str, password: str):
+    def set_credentials(self, user: str, password: str) -> None:
         """Credentials given unasked. Other ones forget the scheme; rejected ones are tried once more, on purpose."""
         given = user or "", password or ""
         if not self._is_asking:     # as an answer they would be tried for ever
@@ -58,13 +72,13 @@ class Party:
         self._take(given)
         return self._establish()
 
-    def _forgive(self, given):
+    def _forgive(self, given: tuple[str, str] | None) -> None:
         """Rejected credentials may be tried once more, after a challenge: the scheme at hand may be one they do not fit."""
         if given in self._rejected:
             del self._rejected[given]
             self.scheme = None
 
-    def _take(self, given):
+    def _take(self, given: tuple[str, str]) -> None:
         self.user, self.password = given
         self.problem = ""
         self._without.clear()
@@ -82,7 +96,7 @@ class Party:
             self._sent_edition = self.edition
         return value
 
-    def _are_good(self):
+    def _are_good(self) -> bool:
         """Whether there are credentials that were not rejected."""
         given = self.user, self.password
         return any(given) and given not in self._rejected
@@ -91,7 +105,7 @@ class Party:
         """(user, password) where they are wanted without a challenge (SOCKS5); None: unknown, or rejected."""
         return (self.user, self.password) if self.user and self._are_good() else None
 
-    def login_rejected(self):
+    def login_rejected(self) -> None:
         """They were sent as `login` gave them, and are wrong."""
         self._reject()
 
@@ -106,7 +120,7 @@ class Party:
         self._is_asking = verdict == ASK
         return verdict
 
-    def _verdict(self, values, edition):
+    def _verdict(self, values: list[str], edition: int | None) -> str:
         from qhttp.protocol.auth import parse_challenges
         self._challenges = parse_challenges(values)
         self.problem = ""
@@ -128,7 +142,7 @@ class Party:
             return ASK if self.scheme is not None else UNKNOWN
         return self._again() if self._are_good() else ASK
 
-    def _establish(self):
+    def _establish(self) -> bool:
         """Takes the strongest scheme that was offered and works with the credentials, if any. False: none; the scheme, if there
         is one, then is for asking, and the credentials are rejected."""
         from qhttp.protocol.auth import choose
@@ -146,7 +160,7 @@ class Party:
             self._reject()
         return False
 
-    def _again(self):
+    def _again(self) -> str:
         self._n_repeats += 1
         if self._n_repeats <= MAX_REPEATS:
             return AGAIN
@@ -154,7 +168,7 @@ class Party:
         self._establish()
         return ASK
 
-    def _reject(self):
+    def _reject(self) -> None:
         given = self.user, self.password
         self._without.clear()
         if any(given):
@@ -162,7 +176,7 @@ class Party:
             while len(self._rejected) > MAX_REJECTED:
                 del self._rejected[next(iter(self._rejected))]
 
-    def accepted(self, info: str = "", edition: int | None = None):
+    def accepted(self, info: str = "", edition: int | None = None) -> None:
         """Any other final answer came, or for a proxy any that is the origin's. `info`: its Authentication-Info, or
         Proxy-Authentication-Info; `edition` as in challenged."""
         carried = self._sent_edition if edition is None else edition
@@ -174,7 +188,7 @@ class Party:
         if carried == self.edition:
             self.scheme.informed(info)
 
-    def connection_changed(self):
+    def connection_changed(self) -> None:
         """The next request goes out on another connection: what authenticates connections begins with its first leg."""
         if self.scheme is not None and self.scheme.is_per_connection:
             self.scheme.restart()
@@ -186,17 +200,17 @@ class Parties:
 
     def __init__(self, max_parties: int = MAX_PARTIES):
         self.max_parties = max_parties
-        self._parties: dict[tuple, Party] = {}      # in the order of use
+        self._parties: dict[tuple[Any, ...], Party] = {}        # in the order of use
         self._pending: tuple[str, str] | None = None
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Party]:
         return iter(self._parties.values())
 
-    def bind(self, user: str, password: str):
+    def bind(self, user: str, password: str) -> None:
         """Keeps credentials for the party that is asked for next, and for no other."""
         self._pending = user or "", password or ""
 
-    def for_origin(self, key: tuple) -> Party:
+    def for_origin(self, key: tuple[Any, ...]) -> Party:
         """The party of a key; pending credentials become its own."""
         party = self._parties.pop(key, None) or Party(key[1])
         self._parties[key] = party

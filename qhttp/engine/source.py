@@ -3,6 +3,8 @@
 Every call runs the device's own code, which may do anything. What it raises, or gives in place of bytes, becomes a
 DeviceError.
 """
+from __future__ import annotations
+
 from _io import BufferedReader, FileIO
 from os import close, fstat
 from os import dup as duplicate
@@ -11,16 +13,20 @@ from stat import S_ISREG
 from qhttp.devices import open_device
 from qhttp.errors import DeviceError
 
+TYPE_CHECKING = False       # as the typing module has it, without importing that
+if TYPE_CHECKING:
+    from typing import Any
+
 BLOCK = 4096        # bytes of a read, as in the original
 
 
-def _is_seekable(device):
+def _is_seekable(device: Any) -> bool:
     if callable(getattr(device, "isSequential", None)):     # Qt's word for it
         return hasattr(device, "seek") and not device.isSequential()
     return hasattr(device, "seek") and (not hasattr(device, "seekable") or device.seekable())
 
 
-def _descriptor_of(device):
+def _descriptor_of(device: Any) -> int:
     """Only of the library's own classes: what a subclass does in its read method must happen."""
     raw = device.raw if type(device) is BufferedReader else device
     if type(raw) is FileIO and S_ISREG(fstat(raw.fileno()).st_mode):
@@ -28,7 +34,7 @@ def _descriptor_of(device):
     return -1
 
 
-def _rewind(device):
+def _rewind(device: Any) -> None:
     if device.seek(0) is False:     # as Qt's devices say no
         raise OSError("it does not go back to its start")
 
@@ -40,7 +46,12 @@ class Source:
 
     __slots__ = ("device", "file", "left", "length", "was_asked")
 
-    def __init__(self, device):
+    device: Any
+    length: int | None
+    file: int
+    was_asked: bool
+
+    def __init__(self, device: Any) -> None:
         self.device, self.file, self.was_asked = device, -1, False
         try:
             open_device(device, "ReadOnly")
@@ -51,11 +62,11 @@ class Source:
         except Exception as error:
             raise DeviceError(f"Error reading from device: {error}") from error
 
-    def __del__(self):
+    def __del__(self) -> None:
         if self.file >= 0:
             close(self.file)
 
-    def _find_length(self):
+    def _find_length(self) -> int | None:
         """Its size(), else its seekable end, else None."""
         seekable = _is_seekable(self.device)
         if seekable:
@@ -70,7 +81,7 @@ class Source:
             raise ValueError(f"its size is {size!r}")
         return size
 
-    def rewind(self):
+    def rewind(self) -> None:
         """Back to the start."""
         self.left = self.length
         try:
@@ -83,10 +94,10 @@ class Source:
             raise DeviceError("the body cannot be sent again: its device cannot seek")
 
     @property
-    def is_at_end(self):
+    def is_at_end(self) -> bool:
         return self.left == 0
 
-    def next_piece(self):
+    def next_piece(self) -> bytes:
         """What is to be sent next: bytes; b"" where nothing is left."""
         wanted = BLOCK if self.left is None else min(BLOCK, self.left)
         if wanted == 0:

@@ -2,8 +2,19 @@
 
 It is borrowed. Closing a connection over it closes a duplicate of its descriptor, the socket itself stays open.
 """
+from __future__ import annotations
+
 from qhttp.engine.foreign import adopt_descriptor_of, adopt_object
 from qhttp.errors import NetworkError, QHttpError, RequestError
+
+TYPE_CHECKING = False       # as the typing module has it, without importing that
+if TYPE_CHECKING:
+    from typing import Any
+
+    from qhttp._connection import Connection
+    from qhttp._core import Loop
+    from qhttp.engine.opening import Opening
+    from qhttp.engine.route import Route
 
 SOCK_STREAM = 1         # as socket has it, which takes its time to import
 
@@ -16,10 +27,13 @@ class UserSocket:
 
     __slots__ = ("sock", "user")
 
-    def __init__(self, sock):
-        self.sock, self.user = sock, None       # the route that had it
+    sock: Any
 
-    def open(self, opening):
+    def __init__(self, sock: Any) -> None:
+        self.sock = sock
+        self.user: Route | None = None      # the route that had it
+
+    def open(self, opening: Opening) -> None:
         """Hands `opening` a connection over it, or has it connected first, or refuses."""
         try:
             connection = self._connect(opening.loop, opening.route)
@@ -38,7 +52,7 @@ class UserSocket:
             else:
                 opening.passed(connection, b"")
 
-    def _connect(self, loop, route):
+    def _connect(self, loop: Loop, route: Route) -> Connection | None:
         """A connection over it; None: it has to be connected first. Raises RequestError and NetworkError, or what it raises."""
         if self.user is not None:
             if self.user.origin != route.origin:
@@ -60,15 +74,15 @@ class UserSocket:
             raise RequestError("HTTP request failed: the socket given to setSocket must be a stream socket")
         return adopt_descriptor_of(loop, self.sock, route.key) if self._is_connected() else None
 
-    def _is_plain(self):
+    def _is_plain(self) -> bool:
         import _socket
         return isinstance(self.sock, _socket.socket) and not self._knows_tls()
 
-    def _knows_tls(self):
+    def _knows_tls(self) -> bool:
         """As an ssl.SSLSocket does: https goes through it, and nothing in the clear."""
         return callable(getattr(self.sock, "cipher", None))
 
-    def _is_connected(self):
+    def _is_connected(self) -> bool:
         try:
             self.sock.getpeername()
         except OSError:

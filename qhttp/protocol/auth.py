@@ -13,6 +13,13 @@ from __future__ import annotations
 from qhttp.protocol.challenges import Challenge, has_controls, octets, parse_challenges
 from qhttp.protocol.digest import Digest
 
+TYPE_CHECKING = False       # as the typing module has it, without importing that
+if TYPE_CHECKING:
+    from collections.abc import Container
+    from typing import Any, Literal, TypeAlias
+
+    _Scheme: TypeAlias = "Basic | Digest | Negotiated"
+
 _BY_STRENGTH = ("negotiate", "digest", "ntlm", "basic")
 
 __all__ = ["Basic", "Challenge", "Digest", "Negotiated", "choose", "parse_challenges"]
@@ -22,7 +29,7 @@ class Basic:
     """Basic (RFC 7617): the credentials themselves, in base64."""
 
     name = "Basic"
-    is_per_connection = False
+    is_per_connection: Literal[False] = False
     strength = 0
 
     def __init__(self, challenge: Challenge):
@@ -57,7 +64,7 @@ class Basic:
         """Never: what would be sent is what was rejected."""
         return False
 
-    def informed(self, info: str):
+    def informed(self, info: str) -> None:
         """Nothing to learn."""
 
 
@@ -69,7 +76,8 @@ class Negotiated:
     anonymous or authenticated.
     """
 
-    is_per_connection = True
+    is_per_connection: Literal[True] = True
+    was_heard: bool
     strength = 0
     realm = ""      # these schemes have none
 
@@ -78,7 +86,7 @@ class Negotiated:
         self.name = "NTLM" if challenge.scheme == "ntlm" else "Negotiate"
         self.was_heard = False      # whether the server went on with a leg: if not, it never saw the credentials
         self._hostname = hostname
-        self._context = None
+        self._context: Any = None       # pyspnego's
         self._token = b""
         self._is_due = False
 
@@ -88,7 +96,7 @@ class Negotiated:
         self._is_due = self._begin(user, password)
         return "" if self._is_due else f"{self.name} authentication cannot begin with these credentials"
 
-    def _begin(self, user, password):
+    def _begin(self, user: str, password: str) -> bool:
         import spnego
         try:    # a Password, never a bare name: that would look into the caches of whoever runs this
             context = spnego.client(spnego.Password(user, password), hostname=self._hostname or "unspecified",
@@ -131,31 +139,31 @@ class Negotiated:
         self._token, self._is_due = token or b"", bool(token)
         return self._is_due
 
-    def informed(self, info: str):
+    def informed(self, info: str) -> None:
         """The connection is authenticated; should the server ask again, all legs come anew."""
         self.restart()
 
-    def restart(self):
+    def restart(self) -> None:
         """The connection is another one: the leg that is due, if any, is the first."""
         self._context = None
         self._token = b""
         self.was_heard = False
 
 
-def choose(challenges: list[Challenge], hostname: str, without=()) -> Basic | Digest | Negotiated | None:
+def choose(challenges: list[Challenge], hostname: str, without: Container[str] = ()) -> _Scheme | None:
     """The strongest scheme that is offered and can be done, None if there is none; of equals the first offered.
 
     Negotiate, Digest with SHA-512-256, SHA-256, MD5, NTLM, Basic, in this order. `without`: names of schemes to pass over.
     """
     for name in _BY_STRENGTH:       # so that pyspnego, which is dear to import, is not when it is not the choice
-        schemes = [_scheme_of(challenge, hostname) for challenge in challenges if challenge.scheme == name]
-        schemes = [scheme for scheme in schemes if scheme is not None and scheme.name not in without]
+        schemes = [scheme for challenge in challenges if challenge.scheme == name
+                   and (scheme := _scheme_of(challenge, hostname)) is not None and scheme.name not in without]
         if schemes:
             return max(schemes, key=lambda scheme: scheme.strength)
     return None
 
 
-def _scheme_of(challenge, hostname):
+def _scheme_of(challenge: Challenge, hostname: str) -> _Scheme | None:
     try:
         if challenge.scheme == "basic":
             return Basic(challenge)

@@ -5,6 +5,10 @@ one is a parameter when "=" follows it, and else the next scheme. Everything is 
 """
 from __future__ import annotations
 
+TYPE_CHECKING = False       # as the typing module has it, without importing that
+if TYPE_CHECKING:
+    from collections.abc import Container
+
 MAX_FIELD_LEN = 32 * 1024       # characters of one field value; a longer one is not read (Kerberos tokens are long)
 MAX_CHALLENGES = 32             # of all fields together
 MAX_PARAMETERS = 32             # of one challenge; it is unusable with more
@@ -19,6 +23,10 @@ class Challenge:
     """One challenge: `scheme` in lower case, `token` (token68, "" without), `parameters` with lower-case names."""
 
     __slots__ = ("parameters", "scheme", "token")
+
+    scheme: str
+    token: str
+    parameters: dict[str, str]
 
     def __init__(self, scheme: str, token: str = "", parameters: dict[str, str] | None = None):
         self.scheme, self.token = scheme.lower(), token
@@ -50,8 +58,10 @@ def parse_parameters(value: str) -> dict[str, str]:
     return pseudo[0].parameters if pseudo and not pseudo[0].token else {}
 
 
-def _challenges(text, n_most):
-    found, unusable, current = [], set(), None
+def _challenges(text: str, n_most: int) -> list[Challenge]:
+    found: list[Challenge] = []
+    unusable: set[Challenge] = set()
+    current: Challenge | None = None
     pos = 0
     while (pos := _run(text, pos, _BETWEEN)) < len(text):
         end = _run(text, pos, _TOKEN)
@@ -76,7 +86,7 @@ def _challenges(text, n_most):
     return [challenge for challenge in found if challenge not in unusable]
 
 
-def _parameter(text, pos):
+def _parameter(text: str, pos: int) -> tuple[str, str, int]:
     """(name, value, end) of the list element at `pos`; an empty name when it is no auth-param. `end` is that of the element."""
     end = _run(text, pos, _TOKEN)
     name = text[pos:end].lower()
@@ -84,6 +94,7 @@ def _parameter(text, pos):
     if not name or text[at:at + 1] != "=":
         return "", "", _element_end(text, pos)
     at = _run(text, at + 1, _BLANK)
+    value: str | None
     if text[at:at + 1] == '"':
         value, end = _quoted_string(text, at)
     else:
@@ -94,9 +105,10 @@ def _parameter(text, pos):
     return name, value, end
 
 
-def _quoted_string(text, pos):
+def _quoted_string(text: str, pos: int) -> tuple[str | None, int]:
     """(unescaped value, position behind it) of the quoted string at `pos`; None for the value when it does not end."""
-    parts, pos = [], pos + 1
+    parts: list[str] = []
+    pos += 1
     while pos < len(text):
         char = text[pos]
         if char == '"':
@@ -109,24 +121,24 @@ def _quoted_string(text, pos):
     return None, pos
 
 
-def _run(text, pos, chars):
+def _run(text: str, pos: int, chars: Container[str]) -> int:
     """The end of the run of `chars` that begins at `pos`."""
     while pos < len(text) and text[pos] in chars:
         pos += 1
     return pos
 
 
-def _next_char(text, pos):
+def _next_char(text: str, pos: int) -> str:
     """The first character behind blanks, "" at the end."""
     pos = _run(text, pos, _BLANK)
     return text[pos:pos + 1]
 
 
-def _at_element_end(text, pos):
+def _at_element_end(text: str, pos: int) -> bool:
     return _next_char(text, pos) in ("", ",")
 
 
-def _element_end(text, pos):
+def _element_end(text: str, pos: int) -> int:
     """The comma, outside of quoted strings, that ends the list element at `pos`; or the end of the text."""
     while pos < len(text) and text[pos] != ",":
         pos = _quoted_string(text, pos)[1] if text[pos] == '"' else pos + 1

@@ -6,6 +6,10 @@ from __future__ import annotations
 
 from qhttp.protocol.challenges import Challenge, has_controls, octets, parse_parameters, quoted
 
+TYPE_CHECKING = False       # as the typing module has it, without importing that
+if TYPE_CHECKING:
+    from typing import Literal
+
 _ALGORITHMS = {"md5": ("md5", 1), "sha-256": ("sha256", 2), "sha-512-256": ("sha512_256", 3)}     # hashlib's name, strength
 _SESS = "-sess"
 _ATTR_CHARS = frozenset(b"!#$&+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")     # RFC 8187
@@ -16,15 +20,16 @@ class Digest:
 
     `cnonce`: used instead of 32 random hex digits, for tests.
     """
+    realm: str
 
     name = "Digest"
-    is_per_connection = False
+    is_per_connection: Literal[False] = False
 
     def __init__(self, challenge: Challenge, cnonce: str = ""):
         self._fixed_cnonce = cnonce
         self._take(challenge)
 
-    def _take(self, challenge):
+    def _take(self, challenge: Challenge) -> None:
         parameters = challenge.parameters
         if any(has_controls(value) or max(value, default="") > "\xff" for value in parameters.values()):
             raise ValueError("challenge has a control character in a value")
@@ -53,7 +58,7 @@ class Digest:
             self._cnonce = urandom(16).hex()
         self._session_nonce = self._nonce       # A1 of -sess is made once a challenge (RFC 7616 section 3.4.2)
 
-    def _hash(self, *parts):
+    def _hash(self, *parts: bytes) -> bytes:
         import hashlib
         return hashlib.new(self._hash_name, b":".join(parts), usedforsecurity=False).hexdigest().encode("ascii")
 
@@ -124,18 +129,18 @@ class Digest:
             return False
         return True
 
-    def informed(self, info: str):
+    def informed(self, info: str) -> None:
         """An answer was given; takes the nextnonce of its Authentication-Info value (RFC 7616 section 3.5), if it has one."""
         nonce = parse_parameters(info).get("nextnonce", "") if info else ""
         if nonce and nonce != self._nonce and not has_controls(nonce) and max(nonce) <= "\xff":
             self._nonce, self._n_uses = nonce, 0
 
 
-def _algorithm_key(challenge):
+def _algorithm_key(challenge: Challenge) -> str:
     return (challenge.parameters.get("algorithm") or "MD5").lower()
 
 
-def _has_hash(name):
+def _has_hash(name: str) -> bool:
     """Whether this build of OpenSSL has the hash, and its policy allows it."""
     import hashlib
     try:

@@ -5,6 +5,10 @@ host stands in one only where no "@" is anywhere in the URL, since a broken one 
 """
 from __future__ import annotations
 
+TYPE_CHECKING = False       # as the typing module has it, without importing that
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 DEFAULT_PORTS = {"http": 80, "https": 443}
 HOST_LEN_CAP = 254              # characters of a host on the wire, with the dot at its end (RFC 1035 section 2.3.4)
 LABEL_LEN_CAP = 63              # of one of its labels
@@ -23,6 +27,11 @@ class Url:
     """
 
     __slots__ = ("host", "port", "scheme", "target")
+
+    scheme: str
+    host: str
+    port: int
+    target: bytes
 
     def __init__(self, scheme: str, host: str, port: int, target: bytes):
         self.scheme, self.host, self.port, self.target = scheme, host, port, target
@@ -147,7 +156,7 @@ def unescaped(data: bytes) -> bytes:
 
 
 # -- what the above is made of
-def _parts(scheme, rest, encoding, is_shown):
+def _parts(scheme: str, rest: str, encoding: str, is_shown: bool) -> Url:
     """`rest`: what follows "//", without fragment. `encoding`: how it becomes bytes, "utf-8" or "latin-1"."""
     slash, mark = rest.find("/"), rest.find("?")
     end = mark if slash < 0 or 0 <= mark < slash else slash
@@ -165,13 +174,13 @@ def _parts(scheme, rest, encoding, is_shown):
     return Url(scheme, host, port, target)
 
 
-def _refuse_controls(text, last):
+def _refuse_controls(text: str, last: str) -> None:
     """Raises ValueError for a blank or control character; those from 0x7f to `last` are such, too."""
     if any(c <= " " or "\x7f" <= c <= last for c in text):
         raise ValueError("URL has a blank or control character: take it out, or percent-encode it (%20)")
 
 
-def _checked_scheme(scheme, separator):
+def _checked_scheme(scheme: str, separator: str) -> str:
     """`scheme` in lower case; `separator`: what follows it, which should be "://"."""
     lower = scheme.lower()
     if lower in DEFAULT_PORTS and separator == "://":
@@ -181,11 +190,11 @@ def _checked_scheme(scheme, separator):
     raise ValueError("URL has no scheme that is known here: it must begin with http:// or https://")
 
 
-def _shown(host, is_shown):
+def _shown(host: str, is_shown: bool) -> str:
     return f": {host[:80]!a}" if is_shown else ""
 
 
-def _port(text, default_port):
+def _port(text: str, default_port: int) -> int:
     if not text:
         return default_port
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) <= 65535):
@@ -193,12 +202,12 @@ def _port(text, default_port):
     return int(text)
 
 
-def _is_quad(host):
+def _is_quad(host: str) -> bool:
     numbers = host.split(".")
     return len(numbers) == 4 and all(n.isdigit() and len(n) <= 3 and int(n) <= 255 and str(int(n)) == n for n in numbers)
 
 
-def _ipv6(literal):
+def _ipv6(literal: str) -> str:
     """In the spelling of RFC 5952, so that one address is one origin. A zone would be this machine's own affair (RFC 9844)."""
     import _socket  # for its syntax of addresses only
     try:
@@ -207,10 +216,11 @@ def _ipv6(literal):
         raise ValueError("URL has a broken IPv6 address: write it without a zone, as [2001:db8::1]") from None
 
 
-def _idna(host, is_shown):
+def _idna(host: str, is_shown: bool) -> str:
     """`host` for the wire: by the package idna (UTS 46, as in browsers), else by Python's older rules where both agree."""
     if len(host) > WRITTEN_HOST_LEN_CAP:
         raise ValueError("URL has a host that is too long: correct it")
+    encode: Callable[[], bytes]
     try:
         import idna
     except ImportError:
@@ -226,7 +236,7 @@ def _idna(host, is_shown):
         raise ValueError(f"URL has a host without a form for the wire: correct it{_shown(host, is_shown)}") from None
 
 
-def _wire(text, encoding):
+def _wire(text: str, encoding: str) -> bytes:
     """`text` as visible ASCII: what is not is percent-encoded."""
     if text.isascii():
         return text.encode("ascii")
@@ -238,11 +248,11 @@ def _wire(text, encoding):
     return b"".join([b"%%%02X" % byte if byte > 126 else b"%c" % byte for byte in data])
 
 
-def _without_dots(path):
+def _without_dots(path: bytes) -> bytes:
     """RFC 3986 section 5.2.4 for a path that begins with "/"."""
     if b"/." not in path:
         return path
-    kept = []
+    kept: list[bytes] = []
     segments = path.split(b"/")[1:]
     for segment in segments:
         if segment == b"..":
