@@ -1,9 +1,18 @@
-from typing import Any
+from typing import Any, Self
 
+from typing_extensions import disjoint_base
+
+from qhttp._core import Endpoint
+
+@disjoint_base
 class Watcher: ...
 
-class Connection:
-    def __init__(self, key: object = None) -> None: ...
+@disjoint_base
+class Channel: ...
+
+@disjoint_base
+class Connection(Endpoint):
+    def __new__(cls, key: object = None) -> Self: ...
     @property
     def key(self) -> Any: ...
     @property

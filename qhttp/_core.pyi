@@ -1,18 +1,39 @@
 from collections.abc import Callable
-from typing import Any
+from typing import Any, final
 
+from typing_extensions import disjoint_base
+
+@disjoint_base
 class Limits:
     def __init__(self, *, head_len: int = 65536, line_len: int = 32768, n_fields: int = 256, extension_len: int = 16384,
                  trailer_len: int = 16384, chunk_len: int = ...) -> None: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
 
+def limits_of(head_len: int, line_len: int, n_fields: int, extension_len: int, trailer_len: int, chunk_len: int) -> Limits: ...
+
+@final
+class Fifo: ...
+
+@disjoint_base
 class Sink: ...
+
+@disjoint_base
+class Endpoint: ...
+
+@disjoint_base
 class Task: ...
 
+@disjoint_base
+class Callback(Task):
+    def __init__(self, function: Callable[[], Any]) -> None: ...
+
+@disjoint_base
 class Timer:
     @property
     def when_ns(self) -> int: ...
     def cancel(self) -> None: ...
 
+@disjoint_base
 class Loop:
     def fileno(self) -> int: ...
     def run(self, msecs: int | None = None) -> bool: ...

@@ -1,8 +1,14 @@
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, final
+
+from typing_extensions import disjoint_base
 
 _Slot = TypeVar("_Slot", bound=Callable[..., Any] | Signal)
 
+@final
+class Slot: ...
+
+@disjoint_base
 class Signal:
     @property
     def name(self) -> str: ...

@@ -1,8 +1,11 @@
 from typing import Any
 
+from typing_extensions import disjoint_base
+
+@disjoint_base
 class HeaderBase:
     _valid: bool
-    _line: tuple[Any, ...]
+    _line: tuple[Any, str, int, int]
     _fields: tuple[tuple[str, str], ...]
 
 class ResponseBase(HeaderBase):

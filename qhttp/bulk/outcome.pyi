@@ -1,19 +1,40 @@
 from typing import Any
 
+from typing_extensions import disjoint_base
+
 from qhttp._core import Task
 from qhttp._signal import Signal
+from qhttp.bulk.files import FileThread
+from qhttp.bulk.identity import Identity
+from qhttp.bulk.retry import RetryBudget
+from qhttp.bulk.session import Session
+from qhttp.bulk.settings import Settings
+from qhttp.engine.observer import Observer
+from qhttp.engine.route import Route
 
+@disjoint_base
 class Runner(Task):
-    settings: Any
-    files: Any
-    session: Any
-    identity: Any
-    started: Signal
-    progress: Signal
-    finished: Signal
-    failed: Signal
-    retrying: Signal
-    done: Signal
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def files(self) -> FileThread: ...
+    @property
+    def session(self) -> Session | None: ...
+    @property
+    def identity(self) -> Identity | None: ...
+    @property
+    def started(self) -> Signal: ...
+    @property
+    def progress(self) -> Signal: ...
+    @property
+    def finished(self) -> Signal: ...
+    @property
+    def failed(self) -> Signal: ...
+    @property
+    def retrying(self) -> Signal: ...
+    @property
+    def done(self) -> Signal: ...
+    def next_try(self, transfer: Outcome, error: Exception) -> float | None: ...
     @property
     def n_done(self) -> int: ...
     @property
@@ -25,13 +46,17 @@ class Runner(Task):
     @property
     def n_bytes(self) -> int: ...
 
+@disjoint_base
 class Host:
     @property
     def origin(self) -> tuple[str, str, int]: ...
     @property
-    def route(self) -> Any: ...
+    def route(self) -> Route: ...
+    @property
+    def budget(self) -> RetryBudget: ...
 
-class Outcome(Task):
+@disjoint_base
+class Outcome(Observer):
     @property
     def number(self) -> int: ...
     @property

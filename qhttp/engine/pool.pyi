@@ -1,5 +1,8 @@
+from typing_extensions import disjoint_base
+
 from qhttp._connection import Connection
 
+@disjoint_base
 class Pool:
     @property
     def max_idle(self) -> int: ...

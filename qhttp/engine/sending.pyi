@@ -1,0 +1,7 @@
+from typing_extensions import disjoint_base
+
+from qhttp.engine.time_limits import Timed
+
+@disjoint_base
+class Sending(Timed):
+    def continue_now(self) -> None: ...
