@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
+    from qhttp.bulk.session import Session
+
 
 class Downloader(Lanes):
     """Fetches rows into files, or into memory, `jobs` at a time.
@@ -34,12 +36,12 @@ class Downloader(Lanes):
     failed(transfer): the end of one; done(had_errors): of all. Transfers are `Transfer` objects.
     """
 
-    def __init__(self, urls: Iterable[str | dict] = (), **settings: Any):
+    def __init__(self, urls: Iterable[str | dict[str, Any]] = (), **settings: Any):
         checked = Settings(**settings)
         checked.headers = tuple(checked_headers(checked.headers))
         super().__init__(checked)
-        self._session = None
-        self._added: deque = deque()
+        self._session: Session | None = None
+        self._added: deque[str | dict[str, Any]] = deque()
         self._has_queue = False
         try:
             self._set_up()
@@ -54,7 +56,7 @@ class Downloader(Lanes):
     def __repr__(self) -> str:
         return f"<qhttp {type(self).__name__}: {self.n_running} running, {self.n_done} done, {self.n_failed} failed>"
 
-    def _set_up(self):
+    def _set_up(self) -> None:
         from qhttp.bulk.access import ProxyChoice
         settings = self.settings
         choice = ProxyChoice(settings.proxy) if settings.proxy is not None else None
@@ -66,7 +68,7 @@ class Downloader(Lanes):
             policy=RetryPolicy(settings.retries, settings.retry_max_time), session=self._open_session(),
         )
 
-    def _open_session(self):
+    def _open_session(self) -> Session | None:
         if self.settings.session is None:
             return None
         from os import makedirs, path
@@ -82,19 +84,19 @@ class Downloader(Lanes):
         return self._session
 
     # -- what is to be fetched
-    def feed(self, urls: Iterable[str | dict]) -> None:
+    def feed(self, urls: Iterable[str | dict[str, Any]]) -> None:
         """Takes rows from one more iterable, after those before, as there is room for them. None in it: nothing now, see
         `more`."""
         self.add_source(iter([urls] if isinstance(urls, (str, dict)) else urls))
 
-    def add(self, row: str | dict) -> None:
+    def add(self, row: str | dict[str, Any]) -> None:
         """Queues one more."""
         self._added.append(row)
         if not self._has_queue:
             self._has_queue = True
             self.add_source(self._take_added())
 
-    def _take_added(self):
+    def _take_added(self) -> Iterator[str | dict[str, Any]]:
         while self._added:
             yield self._added.popleft()
         self._has_queue = False
@@ -113,7 +115,7 @@ class Downloader(Lanes):
         """Nothing new starts; what runs is broken off, or with `gently` comes to its end. `left()` then says what is to do."""
         super().stop(gently)
 
-    def left(self) -> Iterator[dict]:
+    def left(self) -> Iterator[dict[str, Any]]:
         """The rows that are not done: those under way, those that wait, those that failed, and what the iterables still
         give."""
         yield from self.rows_left()
@@ -138,9 +140,9 @@ class Downloader(Lanes):
         self.close()
 
 
-def iter_download(urls: Iterable[str | dict], **settings: Any) -> Iterator[Transfer]:
+def iter_download(urls: Iterable[str | dict[str, Any]], **settings: Any) -> Iterator[Transfer]:
     """Yields each Transfer as it ends, done or failed; what follows the end of the iteration is not fetched."""
-    ended: deque = deque()
+    ended: deque[Transfer] = deque()
     with Downloader(all_rows(urls), **settings) as downloader:
         downloader.finished.connect(ended.append)
         downloader.failed.connect(ended.append)
@@ -153,7 +155,7 @@ def iter_download(urls: Iterable[str | dict], **settings: Any) -> Iterator[Trans
             downloader.turn_until(lambda: bool(ended))
 
 
-def all_rows(urls: Iterable[str | dict]) -> Iterator[str | dict]:
+def all_rows(urls: Iterable[str | dict[str, Any]]) -> Iterator[str | dict[str, Any]]:
     """The rows of an iterable for those who do not know of `more`: None among them is a bad row, not a pause."""
     for row in [urls] if isinstance(urls, (str, dict)) else urls:
         yield {"url": None} if row is None else row

@@ -15,13 +15,18 @@ from one other thread. The file is for its owner's eyes only: URLs and headers m
 from __future__ import annotations
 
 import os
-from collections import namedtuple
 
+from qhttp.bulk.records import Done, Failed, Part
 from qhttp.errors import FileError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    import sqlite3
+    from _io import FileIO
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any
+
+    from qhttp.bulk.resume import Version
 
 APPLICATION_ID = 0x71687474     # PRAGMA application_id: a session file, and no other database
 FORMAT = 1                      # PRAGMA user_version: of the tables below
@@ -44,12 +49,9 @@ CREATE TABLE "left" (row TEXT);
 INSERT INTO meta VALUES ('n_complete', 0);
 """
 
-Done = namedtuple("Done", "url size ino etag sha256")
-Part = namedtuple("Part", "url ino etag last_modified total segments")
-Failed = namedtuple("Failed", "url path cause row")
 
 
-def _stored(text):
+def _stored(text: str) -> str | bytes:
     """A str as SQLite takes it: what is no UTF-8, as a file name may be, becomes a blob."""
     try:
         text.encode()
@@ -58,20 +60,20 @@ def _stored(text):
     return text
 
 
-def _restored(value):
+def _restored(value: str | bytes) -> str:
     return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
 
 
-def _signed(ino):
+def _signed(ino: int) -> int:
     """An inode number as SQLite's integers are: some file systems use all 64 bits."""
     return ino - (1 << 64) if ino >= 1 << 63 else ino
 
 
-def _unsigned(ino):
+def _unsigned(ino: int) -> int:
     return ino & ((1 << 64) - 1)
 
 
-def _is_in_place(path, size, ino):
+def _is_in_place(path: str, size: int, ino: int) -> bool:
     """Whether the file of a row got its name."""
     try:
         found = os.lstat(path)
@@ -88,15 +90,19 @@ class Session:
     use by another run, or cannot be read or written; all methods raise it when the disk is full or fails.
     """
 
-    def __init__(self, path: str | os.PathLike, *, sync: bool = False):
+    path: str
+    is_new: bool
+
+    def __init__(self, path: str | os.PathLike[str], *, sync: bool = False):
         self.path = os.path.abspath(os.fsdecode(path))
-        self._reader = self._writer = None
+        self._reader: sqlite3.Connection | None = None
+        self._writer: sqlite3.Connection | None = None
         self._n_rows = 0                                    # the last number in `fresh`: none is given twice in a run
-        self._batch: dict[int, tuple] | None = None         # the last of them, until the next transaction
+        self._batch: dict[int, tuple[Any, ...]] | None = None         # the last of them, until the next transaction
         self._is_through = False                            # its renames have been tried
         self._misplaced: set[str] = set()                   # paths of those that failed
-        self._parts: dict[str, tuple] = {}                  # held for the next transaction
-        self._failures: dict[tuple, tuple] = {}
+        self._parts: dict[str, tuple[Any, ...]] = {}                  # held for the next transaction
+        self._failures: dict[tuple[str, str], tuple[str, str]] = {}
         self._n_new = 0                                     # such records since the last transaction, or try of one
         self._lock_file = self._lock()
         try:
@@ -106,7 +112,7 @@ class Session:
             raise
 
     # -- opening and closing
-    def _lock(self):
+    def _lock(self) -> FileIO:
         """The lock file, locked until this process ends, however it does; or until nobody holds what is returned."""
         import fcntl
         from _io import FileIO
@@ -127,7 +133,7 @@ class Session:
         except OSError as error:
             raise FileError(f"{name} cannot be made: {error.strerror or error}") from None
 
-    def _release(self):
+    def _release(self) -> None:
         try:
             for connection in (self._reader, self._writer):     # the last one tidies up, and has to be able to write
                 if connection is not None:
@@ -141,7 +147,7 @@ class Session:
                     pass                                    # an empty file stays
                 self._lock_file.close()
 
-    def _connect(self, sync):
+    def _connect(self, sync: bool) -> None:
         from sqlite3 import Error, connect
         self._sqlite_error = Error
         try:
@@ -151,7 +157,8 @@ class Session:
             raise FileError(f"{self.path} cannot be opened as a session file: {error.strerror or error}") from None
         if start not in (b"", _MAGIC):      # SQLite itself takes a short file of anything for an empty one
             raise FileError(f"{self.path} is no session file: {_ADVICE}")
-        opened = lambda: connect(os.fsencode(self.path), timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        opened: Callable[[], sqlite3.Connection] = lambda: connect(os.fsencode(self.path), timeout=BUSY_S, isolation_level=None,
+                                                                   check_same_thread=False)
         try:
             self._writer = opened()
             self._query(f"PRAGMA synchronous={'FULL' if sync else 'OFF'}")      # before anything is written
@@ -167,19 +174,19 @@ class Session:
         except Error as error:
             raise self._broken(error) from None
 
-    def _check_format(self):
+    def _check_format(self) -> None:
         """Makes the tables in an empty file; refuses any other that is not ours, and changes nothing in it."""
         [[n_tables]] = self._query("SELECT count(*) FROM sqlite_master")
         [[owner]], [[found]] = self._query("PRAGMA application_id"), self._query("PRAGMA user_version")
         if n_tables == owner == found == 0:
-            self._writer.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA application_id={APPLICATION_ID};"
-                                       f"PRAGMA user_version={FORMAT}; COMMIT;")
+            self._connection().executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA application_id={APPLICATION_ID};"
+                                             f"PRAGMA user_version={FORMAT}; COMMIT;")
         elif owner != APPLICATION_ID:
             raise FileError(f"{self.path} is the database of something else: name another session file")
         elif found != FORMAT:
             raise FileError(f"{self.path} is a session file of another version (format {found}, not {FORMAT}): {_ADVICE}")
 
-    def _recover(self):
+    def _recover(self) -> None:
         """Rows of a batch that nobody said was through stay if their files have got their names; then all are merged."""
         [[self._n_rows]] = self._query("SELECT value FROM meta WHERE key = 'n_complete'")
         if self._has("fresh"):
@@ -188,13 +195,14 @@ class Session:
             self._look_up_batch()
             self._commit(self._merge)
 
-    def _merge(self, run):
+    def _merge(self, run: sqlite3.Connection) -> None:
         """What was appended goes to its place; the last row of a path is the one that holds."""
         run.execute("INSERT OR REPLACE INTO done SELECT path, url, size, ino, etag, sha256 FROM fresh ORDER BY path, n")
         run.execute("DELETE FROM fresh")
 
-    def _look_up_batch(self):
-        self._misplaced = {path for path, _, size, ino, *_ in self._batch.values() if not _is_in_place(path, size, ino)}
+    def _look_up_batch(self) -> None:
+        batch = (self._batch or {}).values()
+        self._misplaced = {path for path, _, size, ino, *_ in batch if not _is_in_place(path, size, ino)}
         self._is_through = True
 
     def close(self) -> None:
@@ -216,7 +224,7 @@ class Session:
         self.close()
 
     # -- what is done
-    def begin_batch(self, rows: Sequence[tuple]) -> None:
+    def begin_batch(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """Records in one transaction files that are about to get their names: (path, url, size, ino, etag, sha256) of each.
 
         ino: the inode of the part, which is the file's, too. When it returns, the files may be renamed; then say `end_batch`.
@@ -249,7 +257,7 @@ class Session:
 
     # -- parts
     def put_part(self, path: str, url: str, ino: int, etag: str | None, last_modified: str | None, total: int | None,
-                 segments: list | None = None) -> None:
+                 segments: list[Any] | None = None) -> None:
         """Remembers of which version the part of the file `path` is, with the next transaction.
 
         ino: of the part. total: bytes of the whole file. segments: of a part with holes, what JSON can hold.
@@ -258,7 +266,7 @@ class Session:
         self._has_parts = True
         self._limit_held()
 
-    def put_part_of(self, path: str, url: str, fd: int, version) -> None:
+    def put_part_of(self, path: str, url: str, fd: int, version: Version) -> None:
         """The same of a part that is open as `fd`; version: a qhttp.bulk.resume.Version."""
         self.put_part(path, url, os.fstat(fd).st_ino, version.etag, version.last_modified, version.total)
 
@@ -281,7 +289,7 @@ class Session:
         return None
 
     # -- what failed, and what is left
-    def note_failed(self, url: str, path: str | None, cause: str | BaseException, row: dict) -> None:
+    def note_failed(self, url: str, path: str | None, cause: str | BaseException, row: dict[str, Any]) -> None:
         """Remembers a failure, with the next transaction, until its file is done. row: as it was fed."""
         text = cause if isinstance(cause, str) else f"{type(cause).__name__}: {cause}"
         self._failures[url, path or ""] = text, _json(row)
@@ -295,16 +303,16 @@ class Session:
         return [Failed(_restored(url), _restored(path) or None, _restored(cause), loads(row))
                 for url, path, cause, row in self._query("SELECT url, path, cause, row FROM failed")]
 
-    def set_left(self, rows: Iterable[dict]) -> None:
+    def set_left(self, rows: Iterable[dict[str, Any]]) -> None:
         """Records, in one transaction, the rows that are left, in the place of those before; `rows` may come from `left()`."""
-        def write(run):
+        def write(run: sqlite3.Connection) -> None:
             n_last, = run.execute('SELECT coalesce(max(rowid), 0) FROM "left"').fetchone()
             run.executemany('INSERT INTO "left" VALUES (?)', ((_json(row),) for row in rows))
             run.execute('DELETE FROM "left" WHERE rowid <= ?', (n_last,))
 
         self._commit(write)
 
-    def left(self) -> Iterator[dict]:
+    def left(self) -> Iterator[dict[str, Any]]:
         """The rows that were left, read as they are asked for."""
         from json import loads
         [[n_last]] = self._read('SELECT coalesce(max(rowid), 0) FROM "left"')
@@ -320,7 +328,7 @@ class Session:
         if self._parts or self._failures or self._is_through:
             self._commit()
 
-    def _limit_held(self):
+    def _limit_held(self) -> None:
         self._n_new += 1
         if self._n_new < HELD_CAP:
             return
@@ -328,12 +336,13 @@ class Session:
         try:
             self.flush()
         except FileError:               # a full disk, say: the newest are held on, and tried again after as many more
-            for held in (self._parts, self._failures):
+            stores: tuple[dict[Any, Any], ...] = (self._parts, self._failures)
+            for held in stores:
                 while len(held) > HELD_CAP:
                     del held[next(iter(held))]
             raise
 
-    def _commit(self, work=None):
+    def _commit(self, work: Callable[[sqlite3.Connection], object] | None = None) -> None:
         """One transaction: what has become of the last batch, what is held, `work(connection)`. All of it, or FileError."""
         run = self._connection()
         try:
@@ -360,18 +369,19 @@ class Session:
             self._batch, self._is_through = None, False
             self._misplaced.clear()
 
-    def _settle(self, run):
+    def _settle(self, run: sqlite3.Connection) -> None:
         """The latest batch is complete."""
+        batch = self._batch or {}
         run.executemany("DELETE FROM fresh WHERE n = ?",
-                        [(n,) for n, (path, *_) in self._batch.items() if path in self._misplaced])
-        good = [(_stored(path), _stored(url)) for path, url, *_ in self._batch.values() if path not in self._misplaced]
+                        [(n,) for n, (path, *_) in batch.items() if path in self._misplaced])
+        good = [(_stored(path), _stored(url)) for path, url, *_ in batch.values() if path not in self._misplaced]
         if self._has_parts:
             run.executemany("DELETE FROM parts WHERE path = ?", [(path,) for path, _ in good])
         if self._has_failures:
             run.executemany("DELETE FROM failed WHERE path IN (?, '') AND url = ?", good)
         run.execute("UPDATE meta SET value = ? WHERE key = 'n_complete'", (self._n_rows,))
 
-    def _write_held(self, run):
+    def _write_held(self, run: sqlite3.Connection) -> None:
         if self._parts:
             run.executemany("INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?, ?, ?, ?)", [
                 (_stored(path), _stored(url), _signed(ino), *rest) for path, (url, ino, *rest) in self._parts.items()])
@@ -379,34 +389,35 @@ class Session:
             run.executemany("INSERT OR REPLACE INTO failed VALUES (?, ?, ?, ?)", [
                 (_stored(url), _stored(path), _stored(cause), row) for (url, path), (cause, row) in self._failures.items()])
 
-    def _connection(self):
+    def _connection(self) -> sqlite3.Connection:
         if self._writer is None:
             raise ValueError("the session is closed: open it again")
         return self._writer
 
-    def _query(self, sql, *values):
+    def _query(self, sql: str, *values: Any) -> list[Any]:
         """The rows of a query, through the writing connection."""
         return self._fetch(self._connection(), sql, values)
 
-    def _read(self, sql, *values):
+    def _read(self, sql: str, *values: Any) -> list[Any]:
         """The same of what is committed, in whichever thread."""
         self._connection()
+        assert self._reader is not None
         return self._fetch(self._reader, sql, values)
 
-    def _fetch(self, connection, sql, values=()):
+    def _fetch(self, connection: sqlite3.Connection, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         try:
             return connection.execute(sql, values).fetchall()
         except self._sqlite_error as error:
             raise self._broken(error) from None
 
-    def _has(self, table):
+    def _has(self, table: str) -> bool:
         return bool(self._query(f"SELECT 1 FROM {table} LIMIT 1"))
 
-    def _broken(self, error):
+    def _broken(self, error: Exception) -> FileError:
         is_damaged = getattr(error, "sqlite_errorcode", 0) & 0xff in (11, 26)       # SQLITE_CORRUPT, SQLITE_NOTADB
         return FileError(f"the session file {self.path} cannot be used: {error}" + (f": {_ADVICE}" if is_damaged else ""))
 
 
-def _json(row):
+def _json(row: object) -> str:
     from json import dumps
     return dumps(row, default=str, skipkeys=True, separators=(",", ":"))

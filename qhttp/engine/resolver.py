@@ -3,6 +3,8 @@
 getaddrinfo blocks and cannot be called off; so whoever asks may stop listening, and the threads are bounded. A look-up that
 takes long, since a name server is silent, does not count among those at the same time: the names of others go on.
 """
+from __future__ import annotations
+
 from _functools import partial  # type: ignore[import-not-found]  # functools itself takes half a millisecond
 from _queue import Empty, SimpleQueue
 from _thread import allocate_lock, start_new_thread
@@ -10,6 +12,18 @@ from _weakref import ref
 from errno import EMFILE, ENFILE, ENOMEM
 from os import register_at_fork, strerror
 from time import monotonic, sleep
+
+TYPE_CHECKING = False       # as the typing module has it, without importing that
+if TYPE_CHECKING:
+    from _thread import LockType
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
+
+    from qhttp._core import Loop
+
+    _Key: TypeAlias = tuple[str, int]           # (host, port)
+    _Address: TypeAlias = tuple[int, Any]       # (family, sockaddr)
+    _Callback: TypeAlias = Callable[[list[_Address] | None, Exception | None], object]
 
 
 class Resolver:
@@ -20,32 +34,42 @@ class Resolver:
     one. max_slow: slow look-ups beside max_threads others.
     """
 
-    def __init__(self, max_threads=8, ttl_s=30.0, max_cached=1024, idle_s=10.0, slow_s=0.5, max_slow=56):
+    max_threads: int
+    ttl_s: float
+    max_cached: int
+    idle_s: float
+    slow_s: float
+    max_slow: int
+
+    def __init__(self, max_threads: int = 8, ttl_s: float = 30.0, max_cached: int = 1024, idle_s: float = 10.0,
+                 slow_s: float = 0.5, max_slow: int = 56) -> None:
         self.max_threads, self.ttl_s, self.max_cached, self.idle_s = max_threads, ttl_s, max_cached, idle_s
         self.slow_s, self.max_slow = slow_s, max_slow
         self._reset()
 
-    def _reset(self):
+    def _reset(self) -> None:
         self._lock = allocate_lock()
-        self._jobs = SimpleQueue()
+        self._jobs: SimpleQueue[_Key] = SimpleQueue()
         self._n_waiting = 0
-        self._threads = []      # weak references to what each thread is given: one may have died before it came to our code
+        # weak references to what each thread is given: one may have died before it came to our code
+        self._threads: list[ref[LockType]] = []
         self._is_watched = False    # a thread looks now and then whether look-ups have become slow
-        self._asking = {}       # (host, port) -> [(loop, callback)]; None in the place of one that was told, or has gone
-        self._since = {}        # (host, port) of look-ups under way -> when they began
-        self._cache = {}        # (host, port) -> (until, addresses), oldest first
+        self._asking: dict[_Key, list[tuple[Loop, _Callback] | None]] = {}      # None in the place of who was told, or has gone
+        self._since: dict[_Key, float] = {}                     # look-ups under way -> when they began
+        self._cache: dict[_Key, tuple[float, list[_Address]]] = {}      # until when, oldest first
 
     @property
-    def _n_threads(self):
+    def _n_threads(self) -> int:
         self._threads = [thread for thread in self._threads if thread() is not None]
         return len(self._threads)
 
-    def lookup(self, loop, host, port, callback):
+    def lookup(self, loop: Loop, host: str, port: int, callback: _Callback) -> None:
         """Calls `callback(addresses, error)` in a later turn of `loop`: a list of (family, sockaddr) in the order to try, or
         None and the OSError. Addresses are those of stream sockets, families taking turns (RFC 8305 section 4).
 
         Raises MemoryError; the callback is not called then."""
-        key, tokens, watch = (host, port), (), False
+        key, watch = (host, port), False
+        tokens: list[LockType] = []
         self._lock.acquire()            # not `with`: its end needs memory, and so may never come
         try:
             until, addresses = self._cache.get(key, (0, None))
@@ -77,18 +101,18 @@ class Resolver:
             except (RuntimeError, MemoryError):
                 self._is_watched = False
 
-    def forget(self, host, port, callback):
+    def forget(self, host: str, port: int, callback: _Callback) -> None:
         """Whoever asked is not interested any more; a name for which that goes for all is not looked up."""
         self._lock.acquire()
         try:
             waiting = self._asking.get((host, port), ())
             for i, entry in enumerate(waiting):
                 if entry is not None and entry[1] == callback:
-                    waiting[i] = None
+                    waiting[i] = None   # type: ignore[index]  # () is empty
         finally:
             self._lock.release()
 
-    def _n_wanted(self):
+    def _n_wanted(self) -> int:
         """How many more threads are needed, and allowed. Under the lock."""
         n = self._jobs.qsize() - self._n_waiting
         if n <= 0:
@@ -99,13 +123,13 @@ class Resolver:
             n_allowed += min(self.max_slow, sum(since < limit for since in self._since.values()))
         return max(0, min(n, n_allowed - n_threads))
 
-    def _tokens(self, n):
+    def _tokens(self, n: int) -> list[LockType]:
         """What so many new threads are known by. Under the lock."""
         tokens = [allocate_lock() for _ in range(n)]        # anything that can be referred to weakly
         self._threads += [ref(token) for token in tokens]
         return tokens
 
-    def _start(self, token, loop, key):
+    def _start(self, token: LockType, loop: Loop | None, key: _Key | None) -> None:
         """Starts a thread that is counted already; where there is none to be had and no other, the loop's own does the work."""
         try:
             start_new_thread(self._work, (token,))
@@ -116,20 +140,20 @@ class Resolver:
                 alone = not self._threads
             finally:
                 self._lock.release()
-            if alone and loop is not None:
+            if alone and loop is not None and key is not None:
                 try:
                     loop.call_soon(self._work_here)
                 except MemoryError:
                     self._asking.pop(key, None)
                     raise
 
-    def _forget_thread(self, token):
+    def _forget_thread(self, token: LockType) -> None:
         for i, thread in enumerate(self._threads):
             if thread() is token:
                 del self._threads[i]
                 return
 
-    def _work(self, token):
+    def _work(self, token: LockType) -> None:
         """A thread, which has the token for as long as it lives: looks names up until none has come for a while. Without memory
         it tries again: somebody waits."""
         key = outcome = None
@@ -149,7 +173,7 @@ class Resolver:
             except MemoryError:
                 continue
 
-    def _next_job(self, token):
+    def _next_job(self, token: LockType) -> _Key | None:
         """The next name; None: this thread is not needed any more."""
         while True:
             self._lock.acquire()
@@ -171,7 +195,7 @@ class Resolver:
             if is_over:
                 return None
 
-    def _work_here(self):
+    def _work_here(self) -> None:
         """Everybody waits for it; but there is an answer."""
         while True:
             try:
@@ -181,7 +205,7 @@ class Resolver:
             if self._begin(key):
                 self._tell(key, *outcome_of(key))
 
-    def _watch(self):
+    def _watch(self) -> None:
         """On a thread that ends when nothing waits any more: takes more threads as look-ups become slow."""
         while True:
             try:
@@ -199,7 +223,7 @@ class Resolver:
             except MemoryError:
                 continue
 
-    def _begin(self, key):
+    def _begin(self, key: _Key) -> bool:
         """Whether anybody still wants to know."""
         self._lock.acquire()
         try:
@@ -211,7 +235,7 @@ class Resolver:
         finally:
             self._lock.release()
 
-    def _tell(self, key, addresses, error):
+    def _tell(self, key: _Key, addresses: list[_Address] | None, error: Exception | None) -> None:
         """Tells all who have asked. What fails for want of memory can be called again."""
         self._lock.acquire()
         try:
@@ -220,7 +244,7 @@ class Resolver:
                 if entry is not None:
                     loop, callback = entry
                     loop.call_from_thread(partial(callback, addresses, error))
-                    waiting[i] = None   # told
+                    waiting[i] = None   # type: ignore[index]  # told; () is empty
             self._asking.pop(key, None)
             self._since.pop(key, None)
             if addresses and self.ttl_s > 0:
@@ -232,7 +256,7 @@ class Resolver:
             self._lock.release()
 
 
-def outcome_of(key):
+def outcome_of(key: _Key) -> tuple[list[_Address] | None, Exception | None]:
     """(addresses, None), or (None, why there are none): whoever waits must hear of it, whatever it is."""
     try:
         return look_up(*key), None
@@ -240,7 +264,7 @@ def outcome_of(key):
         return None, error
 
 
-def look_up(host, port):
+def look_up(host: str, port: int) -> list[_Address]:
     """The addresses of a name, as Resolver.lookup gives them; blocks. Raises OSError; UnicodeError for an impossible name."""
     import _socket
     name = host.encode("ascii") if host.isascii() else host.encode("idna")
@@ -251,7 +275,7 @@ def look_up(host, port):
     return in_turns([(family, address) for family, _, _, _, address in found])
 
 
-def cause_of(error):
+def cause_of(error: OSError) -> OSError:
     """The C library calls a name unknown also where it could not even open a file or a socket to ask for it."""
     import _socket
     if error.errno == _socket.EAI_MEMORY:
@@ -264,16 +288,16 @@ def cause_of(error):
     return error
 
 
-def in_turns(addresses):
+def in_turns(addresses: list[_Address]) -> list[_Address]:
     """The same addresses with their families taking turns, the first one first (RFC 8305 section 4)."""
-    rows = {}
+    rows: dict[int, list[_Address]] = {}
     for address in addresses:
         rows.setdefault(address[0], []).append(address)
     n_longest = max(map(len, rows.values()), default=0)
     return [row[n] for n in range(n_longest) for row in rows.values() if n < len(row)]
 
 
-def literal_address(host, port):
+def literal_address(host: str, port: int) -> list[_Address] | None:
     """[(family, sockaddr)] where `host` is an IP address (IPv6 also with a scope), else None."""
     import _socket
     if host[:1].isdigit() and ":" not in host:
@@ -291,5 +315,5 @@ def literal_address(host, port):
     return None
 
 
-resolver = Resolver()
+resolver: Resolver = Resolver()
 register_at_fork(after_in_child=resolver._reset)      # its threads stayed in the parent

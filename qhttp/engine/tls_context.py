@@ -3,6 +3,8 @@
 Trust is the context's: the system's certificates unless the user brings an ssl.SSLContext. A context for the connection whose
 certificate the user is asked about is made apart, so that nothing of the user's own is ever less strict for a moment.
 """
+from __future__ import annotations
+
 import ssl
 from _thread import allocate_lock
 from sys import version_info
@@ -15,7 +17,7 @@ MAX_SESSIONS = 256      # of one configuration; the oldest goes first
 ASKING_LEAKS = version_info < (3, 12, 8) or version_info[:3] == (3, 13, 0)
 
 
-def default_context():
+def default_context() -> ssl.SSLContext:
     """Verifies against the system's certificates, TLS 1.2 or newer (RFC 9325 section 3.1.1). Raises NetworkError where
     there is no descriptor to read them: ssl says nothing of that, and would trust no server as long as the context lives."""
     paths = ssl.get_default_verify_paths()
@@ -32,7 +34,7 @@ def default_context():
     return context
 
 
-def _context_of_truststore():
+def _context_of_truststore() -> ssl.SSLContext:
     """This Python's OpenSSL does not know where the system keeps its certificates; truststore does, where it is installed."""
     try:
         import truststore
@@ -41,7 +43,7 @@ def _context_of_truststore():
     return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def _harden(context):
+def _harden(context: ssl.SSLContext) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.hostname_checks_common_name = False         # RFC 9525 section 2: a server's names are its subjectAltNames
@@ -53,21 +55,26 @@ class TlsConfiguration:
 
     __slots__ = ("__weakref__", "_strictness", "_unverified", "context", "max_sessions", "sessions")
 
-    def __init__(self, context):
-        self.context, self.sessions, self.max_sessions, self._unverified = context, {}, MAX_SESSIONS, None
+    context: ssl.SSLContext
+    max_sessions: int
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.context, self.max_sessions = context, MAX_SESSIONS
+        self.sessions: dict[tuple[str, int], ssl.SSLSession | ssl.SSLObject | None] = {}
+        self._unverified: ssl.SSLContext | None = None
         self._strictness = _strictness_of(context)
 
     @property
-    def is_current(self):
+    def is_current(self) -> bool:
         """Whether the context still asks what it asked when this was made; it is the user's, who may change it."""
         return self._strictness == _strictness_of(self.context)
 
     @property
-    def is_verifying(self):
+    def is_verifying(self) -> bool:
         """Whether a server has to prove who it is."""
         return self.context.verify_mode != ssl.CERT_NONE        # for a client CERT_OPTIONAL is CERT_REQUIRED
 
-    def wrap(self, incoming, outgoing, host, port, verified):
+    def wrap(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, host: str, port: int, verified: bool) -> ssl.SSLObject:
         """An ssl.SSLObject for a connection to that server (RFC 6066 section 3: the name without its final dot, no address)."""
         name = host.removesuffix(".").partition("%")[0]
         if verified:
@@ -75,7 +82,7 @@ class TlsConfiguration:
             return self.context.wrap_bio(incoming, outgoing, server_hostname=name, session=session)
         return self._context_without_verification().wrap_bio(incoming, outgoing, server_hostname=name)
 
-    def keep_session(self, host, port, connection):
+    def keep_session(self, host: str, port: int, connection: ssl.SSLObject) -> None:
         """Remembers the session of an ssl.SSLObject whose server was verified, for the next one to it (RFC 8446 section 2.2).
 
         Where to ask for it leaks, it is asked for when it is needed: the connection itself waits in its place. And one that was
@@ -85,7 +92,7 @@ class TlsConfiguration:
             return
         known = self.sessions.get((host, port))
         if not ASKING_LEAKS:
-            session = connection.session
+            session: ssl.SSLSession | ssl.SSLObject | None = connection.session
         else:
             session = known if known is not None and connection.session_reused else connection
         if session is None:
@@ -95,13 +102,14 @@ class TlsConfiguration:
         while len(self.sessions) > self.max_sessions:
             del self.sessions[next(iter(self.sessions))]
 
-    def _session_for(self, host, port):
-        session = self.sessions.get((host, port))
-        if isinstance(session, ssl.SSLObject):
-            session = self.sessions[host, port] = session.session
+    def _session_for(self, host: str, port: int) -> ssl.SSLSession | None:
+        known = self.sessions.get((host, port))
+        if not isinstance(known, ssl.SSLObject):
+            return known
+        session = self.sessions[host, port] = known.session
         return session
 
-    def _context_without_verification(self):
+    def _context_without_verification(self) -> ssl.SSLContext:
         """For the connection that the user is asked about: without a certificate of the client's own, without its sessions."""
         if self._unverified is None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -113,18 +121,18 @@ class TlsConfiguration:
         return self._unverified
 
 
-def _strictness_of(context):
+def _strictness_of(context: ssl.SSLContext) -> tuple[object, ...]:
     """What a server has to prove."""
     return context.verify_mode, context.check_hostname, context.hostname_checks_common_name, context.verify_flags
 
 
 _lock = allocate_lock()
 # id(context) -> TlsConfiguration, which holds that context: one, however many objects use it, for as long as any does.
-_configurations: WeakValueDictionary = WeakValueDictionary()
-_default = None
+_configurations: WeakValueDictionary[int, TlsConfiguration] = WeakValueDictionary()
+_default: TlsConfiguration | None = None
 
 
-def default_configuration():
+def default_configuration() -> TlsConfiguration:
     """The process's own; made when first asked for."""
     global _default
     _lock.acquire()             # not `with`: its end needs memory, and so may never come
@@ -136,7 +144,7 @@ def default_configuration():
         _lock.release()
 
 
-def configuration_of(context):
+def configuration_of(context: object) -> TlsConfiguration:
     """The one for an ssl.SSLContext of the user's. Raises TypeError, and ValueError for a server's context."""
     if not isinstance(context, ssl.SSLContext):
         raise TypeError(f"context must be an ssl.SSLContext, not {type(context).__name__}")
