@@ -105,6 +105,7 @@ check: build
 	$(PIP) install --group check
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python tools/check_types.py
 	$(BIN)/python tools/check_package.py --install
 
 memcheck:
