@@ -1,4 +1,5 @@
-"""A few scenes with every call of each kind failing in turn; `make torture` has all of them, and allocations."""
+"""A few scenes with every call of each kind failing in turn, where QHTTP_TORTURE is set: they take a while. `make torture` plays all
+scenes, and allocations."""
 import os
 import pathlib
 
@@ -8,6 +9,7 @@ from torture.campaign import Campaign, certificate_in
 from torture.failing import KINDS, build, faults_of
 
 PACKAGE = str(pathlib.Path(__file__).resolve().parents[2])
+pytestmark = pytest.mark.skipif("QHTTP_TORTURE" not in os.environ, reason="QHTTP_TORTURE is not set: see make torture")
 CALLS = [kind for kind in KINDS if kind != "allocate"]
 N_ALLOCATIONS = 40          # of each scene that fail, evenly
 
