@@ -241,6 +241,7 @@ def test_certificates_that_could_not_be_read_are_read_the_next_time():
 
     def work():
         from qhttp.engine import tls_context
+        tls_context._default = None         # other tests may have made it
         ssl.create_default_context()
         few_descriptors(2)
         held, found = use_up(), []

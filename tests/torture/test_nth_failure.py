@@ -1,5 +1,6 @@
-"""A few scenes with every call of each kind failing in turn, where QHTTP_TORTURE is set: they take a while. `make torture` plays all
-scenes, and allocations."""
+"""A few scenes with every call of each kind failing in turn, where QHTTP_TORTURE is set: they take a while.
+
+`make torture` plays all scenes, and allocations."""
 import os
 import pathlib
 
