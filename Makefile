@@ -68,6 +68,8 @@ test: build servers
 
 test-world: build
 	@tools/debian_packages.sh nginx=nginx-light apache2=apache2 squid=squid-openssl danted=dante-server curl=curl openssl=openssl
+	@tools/debian_packages.sh '/usr/lib/*/libEGL.so.1=libegl1' '/usr/lib/*/libGL.so.1=libgl1' '/usr/lib/*/libdbus-1.so.3=libdbus-1-3' \
+	    '/usr/lib/*/libxkbcommon.so.0=libxkbcommon0' '/usr/lib/*/libfontconfig.so.1=libfontconfig1' '/usr/lib/*/libglib-2.0.so.0=libglib2.0-0'
 	$(PIP) install --group world
 	$(BIN)/pytest -q tests/world $(ALSO_WORLD)
 	QT_API=pyside6 QT_QPA_PLATFORM=offscreen $(BIN)/pytest -q tests/qt
