@@ -73,7 +73,7 @@ def test_downloader_with_few_descriptors_gets_all_files_and_never_runs_out(setti
 
 @pytest.mark.parametrize("settings, n_left", [
     *(({}, n) for n in (0, 1, 2, 4)), *(({"pipelining": 4}, n) for n in (0, 1, 2, 4)),
-    *(({"session": True}, n) for n in (1, 2, 4)),       # its database opens a journal now and then
+    *(({"session": True}, n) for n in (6, 8)),      # its database opens a journal now and then
 ])
 def test_downloader_that_others_leave_few_descriptors_gets_all_files(settings, n_left, origin, tmp_path):
     """With none left, those that its own connections had are all it has."""
