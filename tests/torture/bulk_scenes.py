@@ -9,7 +9,7 @@ import time
 from adversarial.contract import Reply
 
 import qhttp
-from qhttp.bulk import resume
+from qhttp.bulk import resume, session
 from qhttp.bulk.session import Session
 from torture import scene_server as served
 from torture.http_scenes import EXPECTED, IDLE_S, MOST_LATE, MOST_RAISED, PATIENCE_S, TOTAL_S, TURN_MS, probe
@@ -26,6 +26,7 @@ class BulkScene:
     folders = "/dev/shm" if os.path.isdir("/dev/shm") else None
 
     def __init__(self, place):
+        session.BUSY_S = 0.02           # how long another program's lock is waited for
         self.host, self.port, self.place = place.host, place.port, place
         self.base = f"http://{self.host}:{self.port}"
         self.folder = None

@@ -274,7 +274,8 @@ int flock(int fd, int what)
         va_end(more); \
         bool locks = (command == F_SETLK || command == F_SETLKW) && ((struct flock *)argument)->l_type != F_UNLCK; \
         bool copies = command == F_DUPFD || command == F_DUPFD_CLOEXEC; \
-        return fails(locks ? LOCK : copies ? DESCRIPTOR : OPTION) ? -1 : real(fd, command, argument); \
+        bool refused = (locks && fails(LOCK)) || (copies && fails(DESCRIPTOR)); \
+        return refused ? -1 : real(fd, command, argument); \
     }
 CONTROLLING(fcntl)
 CONTROLLING(fcntl64)
