@@ -9,6 +9,7 @@ from dataclasses import dataclass
 SOURCE = pathlib.Path(__file__).with_name("failing.c")
 FOR_EVER = -1
 LONG = 10_000           # allocations: the interpreter itself goes round in circles where there is no memory for ever
+FEW = 3                 # locks: SQLite itself waits ten seconds where one is refused again and again
 EAI_AGAIN, EAI_MEMORY = -3, -10
 
 
@@ -21,7 +22,7 @@ class Fault:
 
     def __str__(self):
         name = {EAI_AGAIN: "EAI_AGAIN", EAI_MEMORY: "EAI_MEMORY"}.get(self.error) or errno.errorcode[self.error]
-        return f"{self.kind} {name}" + (" from there on" if self.n_failing in (FOR_EVER, LONG) else "")
+        return f"{self.kind} {name}" + (" from there on" if self.n_failing != 1 else "")
 
 
 # The order is that of failing.c. What is only an interruption, or nothing there yet, comes once; what stays may stay.
@@ -50,7 +51,7 @@ NUMBERS = {name: number for number, name in enumerate(KINDS, 1)}
 
 
 def faults_of(kind: str) -> list[Fault]:
-    stays = LONG if kind == "allocate" else FOR_EVER
+    stays = {"allocate": LONG, "lock": FEW}.get(kind, FOR_EVER)
     return [Fault(kind, error) if isinstance(error, int)
             else Fault(kind, getattr(errno, error.rstrip("*")), stays if error.endswith("*") else 1)
             for error in KINDS[kind]]
