@@ -326,12 +326,14 @@ def remove_stale(part):
 
 def leave_part(fd, part, path, session, keep):
     """Closes a part, and removes it with all that is known of it unless it is to be kept; while it is still locked."""
-    if not keep:
-        if session is not None:
+    try:
+        if session is not None and not keep:
             session.drop_part(path)
-        try:
-            unlink(part)
-        except OSError:
-            pass
-    if fd >= 0:
-        close_descriptor(fd)
+    finally:                            # also where the session cannot be written: else the part stays locked for ever
+        if not keep:
+            try:
+                unlink(part)
+            except OSError:
+                pass
+        if fd >= 0:
+            close_descriptor(fd)
