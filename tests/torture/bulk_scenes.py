@@ -9,12 +9,13 @@ import time
 from adversarial.contract import Reply
 
 import qhttp
-from qhttp.bulk import resume, session
+from qhttp.bulk import resume, retry, session
 from qhttp.bulk.session import Session
 from torture import scene_server as served
 from torture.http_scenes import EXPECTED, IDLE_S, MOST_LATE, MOST_RAISED, PATIENCE_S, TOTAL_S, TURN_MS, probe
 
 NAME = "file"
+WAITS = (5, 0, 0.001, 0.002, 1)         # of a RetryPolicy: short ones
 
 
 class BulkScene:
@@ -82,7 +83,10 @@ class BulkScene:
             if not is_over:
                 yield "the downloader has stalled"
             else:
-                self.downloader.close()
+                try:
+                    self.downloader.close()
+                except qhttp.FileError as error:        # of the session: it says so, and lets go
+                    self.raised.append(error)
         yield from self.judge()
         self.downloader = None
         yield from self.again()
@@ -219,8 +223,7 @@ class Tries(BulkScene):
     settings = {"retries": 2}
 
     def begin(self):
-        from qhttp.bulk import retry
-        retry.FIRST_DELAY_S = 0.001
+        retry.RetryPolicy.__init__.__defaults__ = WAITS         # of the arguments that a Downloader does not give
         super().begin()
 
 
