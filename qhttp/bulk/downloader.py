@@ -19,7 +19,7 @@ from qhttp.watching import announce
 TYPE_CHECKING = False       # as the typing module has it, without importing that
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Any
+    from typing import Any, Self
 
     from qhttp.bulk.session import Session
 
@@ -36,6 +36,9 @@ class Downloader(Lanes):
     failed(transfer): the end of one; done(had_errors): of all. Transfers are `Transfer` objects.
     """
 
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        return super().__new__(cls)     # without names: what Cython 3.3 does with them crashes where there is no memory
+
     def __init__(self, urls: Iterable[str | dict[str, Any]] = (), **settings: Any):
         checked = Settings(**settings)
         checked.headers = tuple(checked_headers(checked.headers))
@@ -47,11 +50,11 @@ class Downloader(Lanes):
             self._set_up()
             if not isinstance(urls, (tuple, list)) or urls:
                 self.feed(urls)
+            announce(self)
         except BaseException:
             if self._session is not None:       # nobody else would let go of it
                 self._session.close()
             raise
-        announce(self)
 
     def __repr__(self) -> str:
         return f"<qhttp {type(self).__name__}: {self.n_running} running, {self.n_done} done, {self.n_failed} failed>"

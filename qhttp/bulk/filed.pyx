@@ -8,7 +8,7 @@ and nothing is removed that a later try has made.
 """
 from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport int64_t, uint64_t
-from posix.unistd cimport F_OK, access as c_access
+from posix.unistd cimport F_OK, access as c_access, close as c_close
 
 from qhttp._core cimport Sink
 from qhttp.bulk.body_sinks cimport PartSink, PieceSink
@@ -246,11 +246,14 @@ cdef class Filed(Outcome):
             return
         self.fd = -1
         try:
-            part, path, session = self.part, self.path, self.runner.files.session
-            self.runner.files.call(lambda: leave_part(fd, part, path, session, keep), forget)
+            self.leave(fd, keep)
         except MemoryError:             # it stays, for whoever comes next
-            close_descriptor(fd)
+            c_close(fd)
             raise
+
+    def leave(self, int fd, bint keep):
+        part, path, session = self.part, self.path, self.runner.files.session
+        self.runner.files.call(lambda: leave_part(fd, part, path, session, keep), forget)
 
     def continue_part(self):
         """Another try: goes on behind what the last one has received, where that can be trusted."""

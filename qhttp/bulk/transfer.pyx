@@ -265,12 +265,12 @@ cdef class Transfer(Answered):
             elif self.state == RUNNING:
                 self.complete()
         except (OSError, ImportError, MemoryError) as error:     # what it needed for that was not to be had
-            if self.state != RUNNING:
-                self.broken(error)
-                return
             try:
-                self.fail_with(lacking(FileError(f"{self.path or self.url}: {error or 'there is no memory for it'}"),
-                                       getattr(error, "errno", 0)))
+                if self.state != RUNNING:
+                    self.broken(error)
+                else:
+                    self.fail_with(lacking(FileError(f"{self.path or self.url}: {error or 'there is no memory for it'}"),
+                                           getattr(error, "errno", 0)))
             except Exception as problem:
                 self.broken(problem)
         except Exception as error:
@@ -500,6 +500,7 @@ cdef class Transfer(Answered):
 
     cdef object end_with(self, error):
         """That was it."""
+        cdef bint keep = True           # where it cannot be told: whoever finds a part that nobody knows removes it
         if self.state == ENDED:
             return
         try:
@@ -515,8 +516,11 @@ cdef class Transfer(Answered):
             self.end_ns = self.runner.loop.now()
             if self.pieces is not None:
                 self.left, self.pieces = self.pieces.stop(), None
-            if self.fd >= 0:
-                self.close_part(error is not None and self.can_be_continued())
+            keep = error is not None and self.can_be_continued()
+        except Exception as problem:
+            self.runner.loop.note_error(problem)
+        try:
+            self.close_part(keep)
         except Exception as problem:
             self.runner.loop.note_error(problem)
         self.sink = None

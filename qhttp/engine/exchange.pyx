@@ -378,24 +378,28 @@ cdef class Exchange(Sending):
     cdef object on_full(self, Connection connection):
         if not self.tell_progress() or self.connection is not connection:      # a reader may take it, and make room
             return
+        failure = None
         try:
             self.congested = not connection.more_room(self.n_announced)
         except QHttpError as error:
-            self.fail(error)
-            return
-        if self.congested:
+            failure = error
+        if failure is not None:
+            self.fail(failure)
+        elif self.congested:
             connection.pause(True)
 
     cdef object resume(self):
         """The reader has taken something: goes on receiving if there is room."""
         if not self.congested or self.over:
             return
+        failure = None
         try:
             self.congested = not self.connection.more_room(self.n_announced)
         except QHttpError as error:
-            self.fail(error)
-            return
-        if not self.congested:
+            failure = error
+        if failure is not None:
+            self.fail(failure)
+        elif not self.congested:
             if self.limits is not None:
                 self.limits.watch_traffic()     # what the reader has waited does not count
             self.connection.pause(False)

@@ -54,10 +54,9 @@ class BulkScene:
     def begin(self):
         settings = {"proxy": None, "idle_timeout": IDLE_S, "max_time": TOTAL_S, "retries": 0, "dir": str(self.folder / "files"),
                     **({"session": str(self.folder / "session")} if self.has_session else {}), **self.settings}
-        downloader = qhttp.Downloader(self.row_list(), **settings)
+        self.downloader = downloader = qhttp.Downloader(self.row_list(), **settings)
         downloader.finished.connect(self.take_end)
         downloader.failed.connect(self.take_end)
-        self.downloader = downloader
 
     def take_end(self, transfer):
         self.ends.append(transfer)

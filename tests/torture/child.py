@@ -98,16 +98,18 @@ class Stage:
         except BaseException as error:
             raised.append(error)
         n_failed, n_calls = (self.failing.n_failed(), self.failing.n_calls()) if fault is not None else (0, 0)
-        scene.raised = raised = [*scene.raised, *raised]
-        found = []
+        raised = [*scene.raised, *raised]
+        found = [*self.odd(raised, n_failed)]
+        scene.raised = words = [repr(error) for error in raised]
+        error = raised = None           # they hold all that was there when they were raised
+        gc.collect()
         try:
             found += scene.settle()
         except BaseException as error:
             found.append(f"afterwards: {''.join(traceback.format_exception(error, limit=-6))}")
-        found += self.odd(raised, n_failed)
-        run = Run(n_failed, n_calls, found, scene.replies, [repr(error) for error in raised], scene.was_told,
+        run = Run(n_failed, n_calls, found, scene.replies, words, scene.was_told,
                   where=self.failing.where() if n_failed else "")
-        scene.raised = raised = []
+        scene.raised = []
         try:
             scene.close()
         except BaseException as error:
