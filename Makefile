@@ -72,6 +72,7 @@ test-world: build
 	    '/usr/lib/*/libxkbcommon.so.0=libxkbcommon0' '/usr/lib/*/libfontconfig.so.1=libfontconfig1' '/usr/lib/*/libglib-2.0.so.0=libglib2.0-0'
 	$(PIP) install --group world
 	$(BIN)/pytest -q tests/world $(ALSO_WORLD)
+	QHTTP_TORTURE=1 $(BIN)/pytest -q tests/torture
 	QT_API=pyside6 QT_QPA_PLATFORM=offscreen $(BIN)/pytest -q tests/qt
 	QT_API=pyqt6 QT_QPA_PLATFORM=offscreen $(BIN)/pytest -q tests/qt
 

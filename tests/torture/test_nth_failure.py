@@ -25,7 +25,7 @@ def tools(tmp_path_factory):
 
 
 @pytest.mark.parametrize("family, name", [("http", "requests"), ("http", "named"), ("http", "tls"), ("bulk", "synced"),
-                                          ("bulk", "pieces")], ids="-".join)
+                                          ("bulk", "pieces")])
 def test_scene_any_call_refused_whole_or_told(family, name, tools):
     library, certificate = tools
     campaign = Campaign(library, family, name, None, certificate, PACKAGE)
@@ -34,10 +34,10 @@ def test_scene_any_call_refused_whole_or_told(family, name, tools):
     finally:
         campaign.close()
     assert not campaign.found, "\n".join(f"{fault}, call {n}: {text}" for fault, n, text in campaign.found[:5])
-    assert n_hit > 50
+    assert n_hit > 30
 
 
-@pytest.mark.parametrize("family, name", [("http", "requests"), ("http", "pipelined"), ("bulk", "files")], ids="-".join)
+@pytest.mark.parametrize("family, name", [("http", "requests"), ("http", "pipelined"), ("bulk", "files")])
 def test_scene_no_memory_for_one_allocation_whole_or_told(family, name, tools):
     library, certificate = tools
     campaign = Campaign(library, family, name, None, certificate, PACKAGE)
