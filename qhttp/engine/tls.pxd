@@ -9,6 +9,7 @@ cdef class TlsChannel(Channel):
     cdef str host
     cdef int port
     cdef readonly bint is_verified      # the server has proved who it is
+    cdef bint takes_any_end             # also one without close_notify
     cdef bint is_kept                   # its session, for the next connection
     cdef Py_ssize_t n_flying            # plain bytes whose records the loop is sending
     cdef unsigned char[5] header        # of the record that is on its way (RFC 8446 section 5.1)

@@ -2,7 +2,7 @@
 of all other bytes, decrypted straight to where it stays.
 
 A stream that ends without close_notify is broken off (RFC 8446 section 6.1), and so is a body that only the end of the stream
-delimits. Where the server has not proved who it is, its close_notify proves nothing either, and the end is taken as it comes.
+delimits. Only where a certificate was refused, and the refusal ignored, the end is taken as it comes: as the original does.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.buffer cimport PyBUF_READ, PyBUF_WRITE
@@ -38,6 +38,7 @@ cdef class TlsChannel(Channel):
         self.read = self.tls.read
         self.configuration, self.host, self.port, self.asker = configuration, host, port, asker
         self.is_verified = is_verified and configuration.is_verifying
+        self.takes_any_end = not is_verified
 
     @property
     def certificate(self):
@@ -135,7 +136,7 @@ cdef class TlsChannel(Channel):
         except WantRead:
             n = WANTS_MORE
         except EndOfFile:
-            if self.is_verified and not self.error:
+            if not self.takes_any_end and not self.error:
                 self.error = ECONNRESET         # no close_notify
             n = 0
         except OSError:

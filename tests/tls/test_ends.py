@@ -87,12 +87,13 @@ def test_tls_body_until_close_that_lies_there_with_its_end_same_verdict(
     assert (result, len(one.http.readAll())) == (error, 100_000)
 
 
-def test_tls_body_until_close_of_context_without_verification_any_end_accepted(serve, certificates, client):
+@pytest.mark.parametrize("end, error", [("fin", "UnexpectedClose"), ("close_notify", "NoError")])
+def test_tls_body_until_close_of_context_without_verification_needs_close_notify(serve, certificates, client, end, error):
     context = certificates.client()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    server = serve(UNTIL_CLOSE + b"some", ENDS["fin"], "expired")
+    server = serve(UNTIL_CLOSE + b"some", ENDS[end], "expired")
     one = client(server, context=context).asks()
-    assert (one.get(), one.errors) == (("NoError", b"some"), [])
+    assert (one.get()[0], one.errors) == (error, [])
 
 
 def test_tls_body_until_close_of_optional_verification_needs_close_notify(serve, certificates, client):
