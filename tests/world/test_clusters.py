@@ -1,5 +1,5 @@
 """Many machines: shards on a Dask cluster, by the command, too; a worker killed in the midst; Ray, and a map as Spark has
-it."""
+it. QHTTP_CLUSTER_FILES says how many files go through a cluster."""
 import functools
 import json
 import os
@@ -17,7 +17,7 @@ import qhttp
 from world.programs import module
 
 ROOT = Path(__file__).resolve().parents[2]
-SEED, LARGEST, N = 9, 32768, 1200
+SEED, LARGEST, N = 9, 32768, int(os.environ.get("QHTTP_CLUSTER_FILES", "1200"))
 FILES = SeededFiles(SEED, LARGEST)
 
 
