@@ -213,6 +213,7 @@ def both(fsspec, server, read):
             results.append(read(fs, lambda name, scheme=scheme: server.url(name, scheme)))
         counts.append(fetched)
     assert results[0].equals(results[1])
+    print(*(f"{fetched.n_requests} requests, {fetched.n_sent / 1e6:.1f} MB" for fetched in counts), sep="; there ")
     return counts
 
 
