@@ -101,7 +101,7 @@ class Stage:
         raised = [*scene.raised, *raised]
         found = [*self.odd(raised, n_failed)]
         scene.raised = words = [repr(error) for error in raised]
-        error = raised = None           # they hold all that was there when they were raised
+        raised = None           # they hold all that was there when they were raised
         gc.collect()
         try:
             found += scene.settle()
