@@ -42,7 +42,7 @@ static bool turn(owner *o)
 {
     qh_event event;
     size_t before = peer.taken, log_before = o->log_len, sent_before = peer.n_sent;
-    unsigned n = 0;
+    unsigned n = 0, interrupted_before = peer.n_interrupted;
     int result = qh_turn(&loop, chance(&o->when, 2) == 0 ? 1 : 0);
     HOLDS(result == 0 || errno == EINTR);
     while (qh_loop_next_event(&loop, &event)) {
@@ -53,6 +53,8 @@ static bool turn(owner *o)
         if (!o->is_over)
             react(o, &event);
     }
+    if (peer.n_interrupted != interrupted_before)
+        return false;
     return result == 0 && n == 0 && before == peer.taken && log_before == o->log_len && sent_before == peer.n_sent;
 }
 

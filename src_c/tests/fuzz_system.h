@@ -46,6 +46,7 @@ static struct {
     schedule when;
     char sent[SENT_CAP];
     size_t n_sent;
+    unsigned n_interrupted; /* calls that would have received something */
 } peer;
 
 static inline bool peer_is_readable(void)
@@ -59,6 +60,7 @@ ssize_t __wrap_recv(int fd, void *room, size_t len, int flags)
     HOLDS(fd == PEER_FD && len > 0);
     size_t n = peer.delivered - peer.taken;
     if (flags & MSG_PEEK ? false : chance(&peer.when, 16) == 1) {
+        peer.n_interrupted++;
         errno = EINTR;
         return -1;
     }
