@@ -50,7 +50,6 @@ INSERT INTO meta VALUES ('n_complete', 0);
 """
 
 
-
 def _stored(text: str) -> str | bytes:
     """A str as SQLite takes it: what is no UTF-8, as a file name may be, becomes a blob."""
     try:
@@ -117,17 +116,18 @@ class Session:
         import fcntl
         from _io import FileIO
         name = self.path + "-lock"
+        opener: Callable[[str, int], int] = lambda name, _: os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             while True:
-                fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                file = FileIO(name, "r+", opener=opener)    # who has the descriptor from the first: it is closed in any case
                 try:
-                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    if os.fstat(fd).st_nlink:               # else its last owner has removed it meanwhile
-                        return FileIO(fd)
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if os.fstat(file.fileno()).st_nlink:    # else its last owner has removed it meanwhile
+                        return file
                 except BaseException:
-                    os.close(fd)
+                    file.close()
                     raise
-                os.close(fd)
+                file.close()
         except BlockingIOError:
             raise FileError(f"{self.path} is in use by another run: wait for its end, or name another session file") from None
         except OSError as error:
