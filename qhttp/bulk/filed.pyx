@@ -15,7 +15,7 @@ from qhttp.bulk.body_sinks cimport PartSink, PieceSink
 from qhttp.bulk.outcome cimport ENDED, PLACING, RUNNING, WAITING, Outcome
 from qhttp.engine.exchange cimport Exchange
 
-from os import close as close_descriptor, fsencode, stat, unlink
+from os import fsencode, stat, unlink
 from time import time_ns
 
 from qhttp.bulk.files import file_error, open_locked
@@ -319,24 +319,28 @@ def forget(result, error):
 
 def remove_stale(part):
     """Removes a part that nobody knows, unless another run is at it."""
+    cdef int fd = -1
     try:
         fd = open_locked(part)
         unlink(part)
-        close_descriptor(fd)
     except OSError:
         pass
+    finally:
+        if fd >= 0:
+            c_close(fd)
 
 
-def leave_part(fd, part, path, session, keep):
+def leave_part(int fd, part, path, session, keep):
     """Closes a part, and removes it with all that is known of it unless it is to be kept; while it is still locked."""
     try:
         if session is not None and not keep:
             session.drop_part(path)
     finally:                            # also where the session cannot be written: else the part stays locked for ever
-        if not keep:
-            try:
+        try:
+            if not keep:
                 unlink(part)
-            except OSError:
-                pass
-        if fd >= 0:
-            close_descriptor(fd)
+        except OSError:
+            pass
+        finally:
+            if fd >= 0:
+                c_close(fd)

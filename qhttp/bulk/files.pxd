@@ -2,7 +2,7 @@
 cimport cython
 from libc.stdint cimport uint64_t
 
-from qhttp._core cimport Loop
+from qhttp._core cimport Loop, Task
 
 
 cdef extern from "place.h" nogil:
@@ -39,7 +39,7 @@ cdef class Placing:
     cdef int take_descriptor(self)
 
 
-cdef class FileThread:
+cdef class FileThread(Task):
     cdef Loop loop
     cdef object when_idle
     cdef object when_scarce             # called in the loop: there is no descriptor for a file; None

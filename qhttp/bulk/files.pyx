@@ -8,8 +8,9 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.errno cimport EEXIST, EISDIR, EMFILE, ENFILE, ENOENT, ENOTDIR, EAGAIN, errno
 from libc.stdint cimport uint64_t
+from posix.unistd cimport close as c_close
 
-from qhttp._core cimport Loop
+from qhttp._core cimport Loop, Task
 
 from _collections import deque
 from _queue import Empty, SimpleQueue
@@ -51,7 +52,11 @@ def open_locked(bytes part not None):
         fd = qh_part_open(name)
     if fd < 0:
         raise OSError(errno, strerror(errno))
-    return fd
+    try:
+        return fd                       # as an object, for which there may be no memory
+    except MemoryError:
+        c_close(fd)
+        raise
 
 
 @cython.freelist(64)
@@ -97,7 +102,7 @@ cdef class Call:
         self.function, self.callback, self.owner = function, callback, owner
 
 
-cdef class FileThread:
+cdef class FileThread(Task):
     """Starts with its first job; `close()` waits for the last one. `when_idle()` is called in the loop when all that was
     given is done. session: a Session, or None."""
 
@@ -108,9 +113,9 @@ cdef class FileThread:
 
     cdef object place(self, Placing placing):
         """Puts a file in its place; its owner hears `placed(placing)`."""
+        self.put(placing)
         self.n_bytes_waiting += placing.c.len
         self.n_parts_waiting += placing.is_part
-        self.put(placing)
 
     def call(self, function, callback, owner=None):
         """Calls `function()` on the thread, and then `callback(result, error)` in the loop; `error` is an exception or None. What
@@ -250,19 +255,25 @@ cdef class FileThread:
         finally:
             self.n_telling -= 1
             if self.untold:
-                self.loop.call_soon(self.tell_rest)
+                self.loop.schedule(self)
         if self.n_waiting == 0:
             self.when_idle()
+
+    cdef object run_deferred(self):
+        self.tell_rest()
 
     cdef bint place_again(self, Placing placing):
         """What is in memory can wait until there is a descriptor for it. False: it is done, for good or bad."""
         if (placing.error is None or placing.error.lacks != "descriptors" or placing.body is None
                 or placing.n_tries == TRIES_MOST or self.when_scarce is None):
             return False
-        self.when_scarce()
         placing.n_tries += 1
+        try:
+            self.when_scarce()
+            self.loop.call_at(self.loop.now() + <uint64_t>WAIT_NS * placing.n_tries, lambda: self.hand_over(placing))
+        except MemoryError:
+            return False
         placing.error, placing.c.error = None, 0
-        self.loop.call_at(self.loop.now() + <uint64_t>WAIT_NS * placing.n_tries, lambda: self.hand_over(placing))
         return True
 
     def flush(self):

@@ -63,6 +63,12 @@ def _restored(value: str | bytes) -> str:
     return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
 
 
+def _made(path: str) -> FileIO:
+    """A file that is made where it is missing. It owns its descriptor from the first moment, so that this is closed in any case."""
+    from _io import FileIO
+    return FileIO(path, "r+", opener=lambda name, _: os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
 def _signed(ino: int) -> int:
     """An inode number as SQLite's integers are: some file systems use all 64 bits."""
     return ino - (1 << 64) if ino >= 1 << 63 else ino
@@ -114,12 +120,10 @@ class Session:
     def _lock(self) -> FileIO:
         """The lock file, locked until this process ends, however it does; or until nobody holds what is returned."""
         import fcntl
-        from _io import FileIO
         name = self.path + "-lock"
-        opener: Callable[[str, int], int] = lambda name, _: os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             while True:
-                file = FileIO(name, "r+", opener=opener)    # who has the descriptor from the first: it is closed in any case
+                file = _made(name)
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     if os.fstat(file.fileno()).st_nlink:    # else its last owner has removed it meanwhile
@@ -145,13 +149,14 @@ class Session:
                     os.unlink(self.path + "-lock")
                 except OSError:
                     pass                                    # an empty file stays
-                self._lock_file.close()
+                finally:
+                    self._lock_file.close()
 
     def _connect(self, sync: bool) -> None:
         from sqlite3 import Error, connect
         self._sqlite_error = Error
         try:
-            with open(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb") as file:
+            with _made(self.path) as file:
                 start = file.read(len(_MAGIC))
         except OSError as error:
             raise FileError(f"{self.path} cannot be opened as a session file: {error.strerror or error}") from None

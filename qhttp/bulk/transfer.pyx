@@ -410,7 +410,7 @@ cdef class Transfer(Answered):
 
     cdef object place_file(self, bytes body):
         cdef Runner runner = self.runner
-        cdef int fd = -1
+        cdef Placing placing
         settings = runner.settings
         failure = None
         try:
@@ -430,12 +430,16 @@ cdef class Transfer(Answered):
         if body is not None and self.has_stale:
             part = self.part
             runner.files.call(lambda: remove_stale(part), forget)
-        if body is None:
-            fd, self.fd = self.fd, -1
-        elif self.fd >= 0:
+        if body is not None and self.fd >= 0:
             self.close_part(False)      # of an earlier try: the body is small now
-        runner.files.place(Placing(self, self.part, self.final, body, fd, self.size, settings.fsync,
-                                   settings.existing == "overwrite", check, record))
+        placing = Placing(self, self.part, self.final, body, self.fd, self.size, settings.fsync,
+                          settings.existing == "overwrite", check, record)
+        self.fd = -1
+        try:
+            runner.files.place(placing)
+        except MemoryError:             # it is still ours
+            self.fd = placing.take_descriptor()
+            raise
 
     def placed(self, Placing placing):
         """The file thread is done with it."""

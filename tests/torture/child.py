@@ -53,6 +53,19 @@ def n_threads() -> int:
     return len(os.listdir("/proc/self/task"))
 
 
+def forget_last_resort() -> None:
+    """The interpreter has one MemoryError that never dies, for when it cannot make another: what it was raised for stays alive
+    with it."""
+    held = []
+    for _ in range(2 * N_KEPT):
+        try:
+            [None] * (sys.maxsize // 2)
+        except MemoryError as error:
+            held.append(error)
+    for error in held:
+        error.__traceback__ = error.__context__ = None
+
+
 class Stage:
     """Plays a scene again and again."""
 
@@ -102,6 +115,7 @@ class Stage:
         found = [*self.odd(raised, n_failed)]
         scene.raised = words = [repr(error) for error in raised]
         raised = None           # they hold all that was there when they were raised
+        forget_last_resort()
         gc.collect()
         try:
             found += scene.settle()
