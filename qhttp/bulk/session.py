@@ -64,7 +64,7 @@ def _restored(value: str | bytes) -> str:
 
 
 def _made(path: str) -> FileIO:
-    """A file that is made where it is missing. It owns its descriptor from the first moment, so that this is closed in any case."""
+    """A file, made where it is missing. It owns its descriptor from the first moment: this is closed, whatever happens."""
     from _io import FileIO
     return FileIO(path, "r+", opener=lambda name, _: os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
