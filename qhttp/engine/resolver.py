@@ -188,12 +188,12 @@ class Resolver:
                 self._n_waiting -= 1
                 self._lock.release()
             self._lock.acquire()
-            is_over = self._jobs.empty()
-            if is_over:
-                self._forget_thread(token)
-            self._lock.release()
-            if is_over:
-                return None
+            try:
+                if self._jobs.empty():
+                    self._forget_thread(token)
+                    return None
+            finally:
+                self._lock.release()
 
     def _work_here(self) -> None:
         """Everybody waits for it; but there is an answer."""

@@ -15,6 +15,7 @@ from torture import scene_server as served
 
 TURN_MS = 200
 PATIENCE_S = 2.0            # above the limits that the scenes set
+BEGINS_S = 0.5              # a thread that has begun is over by then
 IDLE_S, TOTAL_S = 1.0, 1.5
 MOST_RAISED = 3             # then it is enough: whatever is called fails
 MOST_LATE = 1               # what went wrong last is told by the next call
@@ -325,7 +326,11 @@ class InThread(HttpScene):
     def play(self):
         self.lock, self.problem = allocate_lock(), None
         self.lock.acquire()
-        start_new_thread(self.work, ())
+        try:
+            start_new_thread(self.work, ())
+        except MemoryError:                         # it may have begun all the same
+            self.lock.acquire(timeout=BEGINS_S)
+            raise
         if not self.lock.acquire(timeout=PATIENCE_S):
             raise MemoryError("the thread has not begun")
         if self.problem is not None:
