@@ -6,32 +6,24 @@
  * Usage: recv_huge --port N --path P --length L --requests M [--cpu N]. Prints one line of JSON.
  */
 #include "bench_net.h"
+#include "huge_body.h"
 
-#include <sys/mman.h>
-
-enum { HEAD_CAP = 4096, RECEIVE_LEN = 1024 * 1024, HUGE_LEN = 2 * 1024 * 1024 };
+enum { HEAD_CAP = 4096, RECEIVE_LEN = 1024 * 1024 };
 
 static void receive_body(int fd, uint64_t body_len)
 {
     char head[HEAD_CAP];
     size_t len, head_len = receive_head(fd, head, HEAD_CAP, body_len, &len);
-    size_t mapped = body_len + HUGE_LEN, received = len - head_len;
-    char *map = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (map == MAP_FAILED)
-        die_errno("mmap");
-    char *body = (char *)(((uintptr_t)map + HUGE_LEN - 1) & ~(uintptr_t)(HUGE_LEN - 1));
-    (void)madvise(body, body_len, MADV_HUGEPAGE); /* only ever a help */
-    if (received > body_len)
-        die("bytes after the end of the answer");
-    memcpy(body, head + head_len, received);
+    huge_body body = map_body(body_len);
+    size_t received = begin_body(body, body_len, head + head_len, len - head_len);
     while (received < body_len) {
         size_t left = body_len - received;
-        ssize_t n = recv(fd, body + received, left < RECEIVE_LEN ? left : RECEIVE_LEN, 0);
+        ssize_t n = recv(fd, body.bytes + received, left < RECEIVE_LEN ? left : RECEIVE_LEN, 0);
         if (n <= 0)
             die("the connection ended before the answer");
         received += (size_t)n;
     }
-    munmap(map, mapped);
+    unmap_body(body);
 }
 
 int main(int argc, char **argv)

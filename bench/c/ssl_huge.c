@@ -6,29 +6,21 @@
  * Usage: ssl_huge --port N --path P --length L --requests M --cafile F [--ahead N] [--cpu N]. Prints one line of JSON.
  */
 #include "bench_tls.h"
+#include "huge_body.h"
 
-#include <sys/mman.h>
-
-enum { HEAD_CAP = 4096, HUGE_LEN = 2 * 1024 * 1024 };
+enum { HEAD_CAP = 4096 };
 
 static void read_body(SSL *ssl, uint64_t body_len)
 {
     char head[HEAD_CAP];
     size_t len, head_len = read_head(ssl, head, HEAD_CAP, body_len, &len);
-    size_t mapped = body_len + HUGE_LEN, received = len - head_len;
-    char *map = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (map == MAP_FAILED)
-        die_errno("mmap");
-    char *body = (char *)(((uintptr_t)map + HUGE_LEN - 1) & ~(uintptr_t)(HUGE_LEN - 1));
-    (void)madvise(body, body_len, MADV_HUGEPAGE); /* only ever a help */
-    if (received > body_len)
-        die("bytes after the end of the answer");
-    memcpy(body, head + head_len, received);
+    huge_body body = map_body(body_len);
+    size_t received = begin_body(body, body_len, head + head_len, len - head_len);
     while (received < body_len) {
         size_t left = body_len - received;
-        received += read_some(ssl, body + received, left < RECORD_LEN ? left : RECORD_LEN);
+        received += read_some(ssl, body.bytes + received, left < RECORD_LEN ? left : RECORD_LEN);
     }
-    munmap(map, mapped);
+    unmap_body(body);
 }
 
 int main(int argc, char **argv)
