@@ -26,6 +26,8 @@ N_LEAK_TRIES = 20           # growth that comes each time is a leak
 
 # CPython 3.11 itself loses what it holds where these find no memory.
 LEAKS_ITSELF = frozenset(("PyCell_New", "PySequence_List"))
+MAKES_LIST = "list("        # CPython 3.11 keeps what is to be copied where there is no memory for the copy
+UNKNOWN = ""                # no memory to note the line: it may be one of those
 ALWAYS_WRONG = {Kind.UNSAFE, Kind.WRONG}
 
 
@@ -110,6 +112,12 @@ class Servers:
             server.close()
 
 
+def is_of_the_interpreter(run: Run) -> bool:
+    """Whether what is left over may be what the interpreter itself has lost."""
+    return (not LEAKS_ITSELF.isdisjoint(run.where.split())
+            or any(line == UNKNOWN or MAKES_LIST in line for line in run.lines))
+
+
 class Campaign:
     """One scene. `found`: what is wrong, as (fault, n, text)."""
 
@@ -172,8 +180,8 @@ class Campaign:
                 if not run.n_failed:
                     break
                 n_tries = 0
-                is_known = bool(LEAKS_ITSELF & set(run.where.split()))
-                while run is not None and run.grown > 1 and self.finds_leaks and not is_known and n_tries < N_LEAK_TRIES:
+                is_ours = self.finds_leaks and not is_of_the_interpreter(run)
+                while run is not None and run.grown > 1 and is_ours and n_tries < N_LEAK_TRIES:
                     grown, n_tries = run.grown, n_tries + 1
                     run = self.once(fault, n, is_again=True)
                 if run is not None and run.grown > 1 and n_tries == N_LEAK_TRIES:

@@ -42,11 +42,19 @@ class Run:
     was_told: bool = False
     grown: int = 0                  # allocations that are left
     where: str = ""                 # names of functions that called for the first that failed
+    lines: list = field(default_factory=list)       # of Python, where exceptions were raised; see lines_of
     seconds: float = 0.0
 
 
 def n_descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
+
+
+def lines_of(error):
+    """Where it was raised, and where what was going on then; "" where there was no memory to note that."""
+    while error is not None:
+        yield traceback.extract_tb(error.__traceback__)[-1].line if error.__traceback__ is not None else ""
+        error = error.__context__
 
 
 def n_threads() -> int:
@@ -114,6 +122,7 @@ class Stage:
         raised = [*scene.raised, *raised]
         found = [*self.odd(raised, n_failed)]
         scene.raised = words = [repr(error) for error in raised]
+        lines = [line for error in raised for line in lines_of(error)]
         raised = None           # they hold all that was there when they were raised
         forget_last_resort()
         gc.collect()
@@ -122,7 +131,7 @@ class Stage:
         except BaseException as error:
             found.append(f"afterwards: {''.join(traceback.format_exception(error, limit=-6))}")
         run = Run(n_failed, n_calls, found, scene.replies, words, scene.was_told,
-                  where=self.failing.where() if n_failed else "")
+                  where=self.failing.where() if n_failed else "", lines=lines)
         scene.raised = []
         try:
             scene.close()

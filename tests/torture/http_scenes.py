@@ -175,7 +175,7 @@ class CaseScene(HttpScene):
         self.awaited = self.http.request(header, body)
 
     def take_head(self, header):
-        self.reply.status, self.reply.headers = header.statusCode(), list(header.values())
+        self.reply.status, self.reply.headers = header.statusCode(), header.values()
 
     def read(self, number):
         data = bytes(self.http.readAll())
