@@ -256,8 +256,8 @@ cdef class FileThread(Task):
             self.n_telling -= 1
             if self.untold:
                 self.loop.schedule(self)
-        if self.n_waiting == 0:
-            self.when_idle()
+            elif self.n_waiting == 0:
+                self.when_idle()
 
     cdef object run_deferred(self):
         self.tell_rest()

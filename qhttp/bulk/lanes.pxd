@@ -2,7 +2,7 @@
 from libc.stdint cimport uint64_t
 
 from qhttp._core cimport Timer
-from qhttp.bulk.outcome cimport Host
+from qhttp.bulk.outcome cimport Host, Outcome
 from qhttp.bulk.scarcity cimport Scarcity
 from qhttp.bulk.transfer cimport Transfer
 
@@ -21,3 +21,4 @@ cdef class Lanes(Scarcity):
     cdef object send_ahead(self, Transfer transfer)
     cdef object wake_at(self, uint64_t when_ns)
     cdef object check_over(self)
+    cdef object tell_end(self, Outcome transfer)

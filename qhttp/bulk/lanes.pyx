@@ -280,6 +280,12 @@ cdef class Lanes(Scarcity):
 
     cdef object ended(self, Outcome transfer):
         """It is in its place, or never will be."""
+        try:
+            self.tell_end(transfer)
+        finally:
+            self.loop.schedule(self)
+
+    cdef object tell_end(self, Outcome transfer):
         if transfer.was_skipped and transfer.error is None:
             self.n_skipped += 1
         elif transfer.error is None:
@@ -291,18 +297,17 @@ cdef class Lanes(Scarcity):
                 self.thrive()
             if self.finished.slots is not None:
                 self.emit(self.finished, transfer)
-        else:
-            try:
-                self.not_done.append(transfer.given if transfer.given is not None else transfer.url)
-                if self.files is not None and self.files.session is not None:
-                    self.note_failure(transfer)
-            except Exception as error:  # it has ended all the same
-                self.loop.note_error(error)
-            if self.failed.slots is not None:
-                self.emit(self.failed, transfer)
-            if self.settings.fail_fast and not self.is_stopping:
-                self.stop()
-        self.loop.schedule(self)
+            return
+        try:
+            self.not_done.append(transfer.given if transfer.given is not None else transfer.url)
+            if self.files is not None and self.files.session is not None:
+                self.note_failure(transfer)
+        except Exception as error:      # it has ended all the same
+            self.loop.note_error(error)
+        if self.failed.slots is not None:
+            self.emit(self.failed, transfer)
+        if self.settings.fail_fast and not self.is_stopping:
+            self.stop()
 
     def note_failure(self, Transfer transfer):
         session, row = self.files.session, transfer.row

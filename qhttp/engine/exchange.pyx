@@ -550,6 +550,8 @@ cdef class Exchange(Sending):
             self.observer.ended(reusable)
 
     cdef object fail(self, error):
+        if not isinstance(error, QHttpError):
+            error = broken_off(error)   # there was no memory for the error that it should be
         try:
             self.cancel()
         finally:                        # whatever cannot be tidied up: it is over, and somebody waits to hear it
