@@ -26,7 +26,7 @@ N_LEAK_TRIES = 20           # growth that comes each time is a leak
 
 # CPython 3.11 itself loses what it holds where these find no memory.
 LEAKS_ITSELF = frozenset(("PyCell_New", "PySequence_List"))
-MAKES_LIST = "list("        # CPython 3.11 keeps what is to be copied where there is no memory for the copy
+MAKES_LIST = "list(", "[*"  # CPython 3.11 keeps what is to be copied where there is no memory for the copy
 UNKNOWN = ""                # no memory to note the line: it may be one of those
 ALWAYS_WRONG = {Kind.UNSAFE, Kind.WRONG}
 
@@ -115,7 +115,7 @@ class Servers:
 def is_of_the_interpreter(run: Run) -> bool:
     """Whether what is left over may be what the interpreter itself has lost."""
     return (not LEAKS_ITSELF.isdisjoint(run.where.split())
-            or any(line == UNKNOWN or MAKES_LIST in line for line in run.lines))
+            or any(line == UNKNOWN or any(text in line for text in MAKES_LIST) for line in run.lines))
 
 
 class Campaign:
