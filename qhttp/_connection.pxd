@@ -101,6 +101,7 @@ cdef class Connection(Endpoint):
     cdef int pause(self, bint paused) except -1
     cdef bint pass_on(self) except -1
     cdef bint send_line_back(self) except -1
+    cdef object take_line(self)
     cdef int rest(self) except -1
     cdef object end_idle(self)
     cpdef close(self)

@@ -399,14 +399,18 @@ cdef class Connection(Endpoint):
     cdef bint send_line_back(self) except -1:
         """Nothing of the requests in line has gone out: they have to ask again, and so begin with a look at the socket. Where they
         cannot be taken back, that look is now; False: it has found something, and the connection is of no more use."""
-        cdef list line = self.line
         if self.channel is not None and self.channel.is_committed():
             return self.channel.is_silent(self)
-        self.line = self.later = None
         self.stop_sending()
-        for watcher in line:
+        for watcher in self.take_line():
             (<Watcher>watcher).on_line_lost()
         return True
+
+    cdef object take_line(self):
+        """Nobody stands in line any more, and nothing of it waits to be sent. Returns who stood there."""
+        line = self.line if self.line is not None else ()
+        self.line, self.later, self.later_len = None, None, 0
+        return line
 
     cdef int rest(self) except -1:
         """The exchange is over and the connection fit for another."""
@@ -414,7 +418,7 @@ cdef class Connection(Endpoint):
         self.is_persistent = self.facts.minor > 0
         self.sink = None
         self.out = None
-        self.line = self.later = None
+        self.take_line()
         if qh_conn_rest(&self.loop.c, self.c) < 0:
             raise os_error(errno)
         if self.channel is not None:
@@ -430,17 +434,15 @@ cdef class Connection(Endpoint):
 
     cpdef close(self):
         """Closes the socket at once; safe to repeat."""
-        cdef list line = self.line
+        cdef object line = self.take_line()
         cdef Channel channel = self.channel
         if self.c.fd >= 0:
             if channel is not None:
                 self.channel = None
                 channel.closing(self)
             qh_conn_close(&self.loop.c, self.c, False)
-        self.watcher = self.line = self.later = None
-        self.later_len = 0
-        if line is not None:
-            for watcher in line:
-                (<Watcher>watcher).on_line_lost()
+        self.watcher = None
+        for watcher in line:
+            (<Watcher>watcher).on_line_lost()
         self.sink = None
         self.out = None

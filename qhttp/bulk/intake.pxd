@@ -15,7 +15,8 @@ cdef class Intake(Runner):
     cdef bint has_begun, is_stopping, is_over
     cdef dict hosts                     # origin -> Host
     cdef dict hosts_by_text             # "http://host:port" as it stands in URLs -> Host
-    cdef object ready                   # deque of Hosts that may have something to start
+    cdef Host first_ready, last_ready   # Hosts that may have something to start
+    cdef Py_ssize_t n_ready
     cdef Py_ssize_t n_waiting           # transfers at hosts, for a lane
     cdef dict delayed                   # transfers that wait for the time of their next try -> its Timer, or None
     cdef object choose_proxy            # access.ProxyChoice, or None
@@ -23,3 +24,4 @@ cdef class Intake(Runner):
     cdef Transfer make_transfer(self, row)
     cdef Host new_host(self, tuple origin)
     cdef object list_host(self, Host host)
+    cdef Host take_listed(self)

@@ -23,7 +23,7 @@ cdef class Intake(Runner):
     def __init__(self, settings):
         self.settings, self.loop, self.method = settings, current_loop(), settings.method.encode("ascii")
         self.hosts, self.hosts_by_text, self.in_flight, self.wholes = {}, {}, {}, set()
-        self.ready, self.sources, self.delayed = deque(), deque(), {}
+        self.sources, self.delayed = deque(), {}
 
     def check_open(self):
         """Raises RuntimeError in another thread or process, or after the end."""
@@ -169,6 +169,22 @@ cdef class Intake(Runner):
         self.hosts_by_text = {text: host for text, host in self.hosts_by_text.items() if self.hosts.get(host.origin) is host}
 
     cdef object list_host(self, Host host):
-        if not host.is_listed:
-            self.ready.append(host)
-            host.is_listed = True
+        """It may have something to start: the pump looks. Needs no memory."""
+        if host.is_listed:
+            return
+        host.is_listed = True
+        if self.last_ready is None:
+            self.first_ready = host
+        else:
+            self.last_ready.next_ready = host
+        self.last_ready = host
+        self.n_ready += 1
+
+    cdef Host take_listed(self):
+        cdef Host host = self.first_ready
+        self.first_ready, host.next_ready = host.next_ready, None
+        if self.first_ready is None:
+            self.last_ready = None
+        self.n_ready -= 1
+        host.is_listed = False
+        return host

@@ -171,11 +171,10 @@ cdef class Lanes(Scarcity):
         cdef Host host
         cdef Transfer transfer
         cdef uint64_t now = self.loop.now()
-        cdef Py_ssize_t n = len(self.ready)
-        while n > 0:
+        cdef Py_ssize_t n = self.n_ready
+        while n > 0 and self.n_ready:
             n -= 1
-            host = self.ready.popleft()
-            host.is_listed = False
+            host = self.take_listed()
             if not host.n_waiting():
                 continue
             if not self.may_start(host, now):
@@ -380,18 +379,26 @@ cdef class Lanes(Scarcity):
         not."""
         cdef Transfer first = followers[0], follower
         if first.exchange is not None and first.exchange.connection is not None and not self.is_stopping:
-            first.followers, first.state = followers[1:], RUNNING
+            try:
+                behind = followers[1:]
+                self.busy.add(first)
+                first.followers, first.state = behind, RUNNING
+                host.n_running += 1
+            except MemoryError:
+                self.busy.discard(first)
+        if first.state == RUNNING:
             first.since_ns, first.mark_ns, first.mark_n = self.loop.now(), self.loop.now(), 0
-            host.n_running += 1
-            self.busy.add(first)
-            self.loop.call_soon(first.take_turn)
+            self.loop.schedule(first)
             return
         for follower in reversed(followers):
             if follower.exchange is not None:
                 follower.exchange.withdraw()
             follower.exchange = None
-            host.again.append(follower)
-            self.n_waiting += 1
+            try:
+                host.again.append(follower)
+                self.n_waiting += 1
+            except MemoryError as error:
+                follower.broken(error)
 
     # -- the end
     def stop(self, gently=False):

@@ -56,7 +56,8 @@ cdef class Host:
     cdef int n_running
     cdef int n_lanes, n_lanes_most      # transfers to it at a time, now and at most
     cdef int n_good                     # answers since there was last one lane more
-    cdef bint is_listed                 # stands in the list of hosts that may have something to start
+    cdef bint is_listed                 # stands in the list of hosts that may have something to start ...
+    cdef Host next_ready                # ... before this one
     cdef uint64_t paused_until_ns       # it said 429 or 503: nothing starts before
     cdef int n_refusals                 # such answers in a row
     cdef uint64_t next_start_ns         # of the limit on requests a second

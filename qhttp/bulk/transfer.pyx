@@ -90,7 +90,7 @@ cdef class Transfer(Answered):
         if self.state == RUNNING:
             self.send()
 
-    def take_turn(self):
+    cdef object run_deferred(self):
         """Its request has been sent behind another one's, which is answered: it has the lane."""
         cdef Exchange exchange = self.exchange      # a reference of our own: it may be its end
         if self.state != RUNNING:
