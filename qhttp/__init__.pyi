@@ -38,6 +38,7 @@ from qhttp.objects import SLOT as SLOT
 from qhttp.objects import QObject as QObject
 from qhttp.ssl_error import QSslCertificate as QSslCertificate
 from qhttp.ssl_error import QSslError as QSslError
+from qhttp.timings import Timings as Timings
 
 __version__: str
 __all__ = [
@@ -75,6 +76,7 @@ __all__ = [
     "RequestError",
     "ResumeError",
     "TimeoutError",
+    "Timings",
     "TooLarge",
     "Truncated",
     "UnexpectedClose",

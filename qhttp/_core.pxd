@@ -260,6 +260,7 @@ cdef class Loop:
     cdef object error                   # the first exception out of user code, to be raised by run()
     cdef unsigned int n_skipped         # turns in a row that did without the kernel: deferred work was there
     cdef bint turning                   # inside run or dispatch: no wake-up is needed
+    cdef uint64_t told_ns               # what the turn's clock said when a slot had run
     cdef object sender                  # whose signal called the slot that is running; None outside of slots
     cdef object __weakref__
     cdef int check(self) except -1
@@ -270,6 +271,7 @@ cdef class Loop:
     cdef void note_error(self, object error)
     cdef Timer call_at(self, uint64_t when_ns, object callback)
     cdef uint64_t now(self)
+    cdef uint64_t moment(self)
     cdef int turn(self, int timeout_ms) except -1
     cdef bint run_while(self, Task task, object msecs) except -1
     cdef bint is_busy(self)

@@ -140,6 +140,11 @@ cdef class QueueFace(RequestQueue):
             return QHttpResponseHeader()
         return received_header(QHttpResponseHeader, self.head_block)
 
+    def timings(self):
+        """Where the time of the current request went, or of the last one: a qhttp.Timings, in seconds. Complete as soon as
+        requestFinished is emitted."""
+        return self.timings_between(self.began_ns, self.first_ns, self.end_ns)
+
     def state(self):
         """QHttp.State (Qt: QHttp::state)."""
         return state_member(self.state_now)

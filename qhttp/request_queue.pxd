@@ -76,6 +76,7 @@ cdef class RequestQueue(Observer):
     cdef Entry telling          # the running entry of the slot that is being called; None outside of slots
     cdef uint64_t n_started     # requests begun: tells whether a slot has begun another
     cdef bint blocked           # emits nothing
+    cdef uint64_t began_ns, first_ns, end_ns    # of the current, or last, request to a server; 0: not yet
     cdef int state_now
     cdef int error_now
     cdef str error_text

@@ -146,6 +146,7 @@ cdef class RequestQueue(Observer):
         error = signal.fire(a, b, c)
         self.telling = outer
         self.loop.sender = outer_sender
+        self.loop.told_ns = self.loop.c.now_ns
         if error is not None:
             self.loop.note_error(error)
 
@@ -332,6 +333,8 @@ cdef class RequestQueue(Observer):
     cdef object start_exchange(self, Entry entry):
         cdef Sink sink = self.memory
         cdef Exchange exchange = entry.ahead    # a name of its own: a slot may abort and so drop self.exchange
+        self.began_ns, self.first_ns, self.end_ns = self.loop.moment(), 0, 0
+        self.forget_times()
         if self.host is None:
             self.fail(UNKNOWN_ERROR, "No server set to connect to")
             return
@@ -468,6 +471,8 @@ cdef class RequestQueue(Observer):
                 (<Exchange>exchange).cancel()
         except Exception as problem:
             self.loop.note_error(problem)
+        if self.end_ns == 0:
+            self.end_ns = self.loop.now()
         if not self.finishing:
             self.running = entry        # current while it is told, as ever
             self.tell_finished(entry, True)
@@ -523,6 +528,7 @@ cdef class RequestQueue(Observer):
         self.set_state(CLOSING)
 
     cdef object reading(self):
+        self.first_ns = self.loop.c.now_ns
         self.set_state(READING)
 
     # -- credentials: a 401 or 407 is never an answer like any other, nobody may take its page for the content
@@ -583,7 +589,7 @@ cdef class RequestQueue(Observer):
 
     cdef object ended(self, bint is_connected):
         cdef Entry entry = self.running
-        self.exchange = None
+        self.exchange, self.end_ns = None, self.loop.c.now_ns
         if is_connected:
             self.set_state(CONNECTED)
         else:

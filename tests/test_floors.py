@@ -19,7 +19,7 @@ ERRORS, LAZY = 0, 9
 FLOORS = {
     "errors": ERRORS,
     "_core": 1, "_connection": 1, "_sinks": 1, "_signal": 1, "devices": 1,
-    "protocol": 2, "watching": 2, "logs": 2,
+    "protocol": 2, "watching": 2, "logs": 2, "timings": 2,
     "engine": 3,
     "headers": 4, "header_base": 4, "network": 4, "wiring": 4, "authenticator": 4, "network_proxy": 4, "ssl_error": 4,
     "byte_array": 4, "objects": 4,

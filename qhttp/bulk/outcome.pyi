@@ -11,6 +11,7 @@ from qhttp.bulk.session import Session
 from qhttp.bulk.settings import Settings
 from qhttp.engine.observer import Observer
 from qhttp.engine.route import Route
+from qhttp.timings import Timings
 
 @disjoint_base
 class Runner(Task):
@@ -98,6 +99,8 @@ class Outcome(Observer):
     def sha256(self) -> str | None: ...
     @property
     def state_name(self) -> str: ...
+    @property
+    def timings(self) -> Timings: ...
     @property
     def time_namelookup(self) -> float: ...
     @property

@@ -57,7 +57,7 @@ cdef class Outcome(Observer):
     """What became of a URL. Read-only; what is not known yet, or never will be, is None, 0, or -1 for `size`.
 
     url, url_effective, row, path, status, size, n_done, n_total, n_resumed, error, was_skipped, n_retries, n_redirects, etag,
-    sha256, checksums, headers, content, time_namelookup ... time_total (seconds since it was started; 0.0: not reached, or
+    sha256, checksums, headers, content, timings, time_namelookup ... time_total (seconds since it was started; 0.0: not reached, or
     not taken).
     """
 
@@ -129,12 +129,18 @@ cdef class Outcome(Observer):
     @property
     def time_starttransfer(self):
         """float: seconds until the first byte of the answer."""
-        return self.since_start(self.first_ns)
+        return self.since_start(self.first_ns if self.sent_ns else 0)
 
     @property
     def time_total(self):
         """float: seconds until its end."""
         return self.since_start(self.end_ns)
+
+    @property
+    def timings(self):
+        """qhttp.Timings: where its time went, in seconds; taken in any case. Of a file in pieces `dns` to `first_byte` are those
+        of the request for the first one."""
+        return self.timings_between(self.start_ns, self.first_ns, self.end_ns)
 
     def to_dict(self):
         """dict with curl's names for what is known; can be pickled and written as JSON."""

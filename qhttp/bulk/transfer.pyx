@@ -113,6 +113,7 @@ cdef class Transfer(Answered):
         try:
             exchange = self.exchange = self.make_exchange()
             self.mark_ns, self.mark_n = self.since_ns, 0
+            self.first_ns = 0
             exchange.begin()
         except Exception as error:      # cookies, say, that cannot be sent
             self.break_off()
@@ -193,8 +194,7 @@ cdef class Transfer(Answered):
         return False
 
     cdef object reading(self):
-        if self.runner.takes_times:
-            self.first_ns = self.runner.loop.now()
+        self.first_ns = self.runner.loop.now() if self.runner.takes_times else self.runner.loop.c.now_ns
 
     cdef object credentials(self, object route, Request request, bint is_fresh):
         fields = None

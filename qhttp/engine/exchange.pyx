@@ -73,7 +73,7 @@ cdef class Exchange(Sending):
             self.limits = TimeLimits(self.loop, self.options, self)
         self.start_connect_limit()
         from qhttp.engine.opening import Opening        # not before the first connection: imports are felt
-        self.opening = Opening(self.loop, self.route, self.options, self)
+        self.opening = Opening(self.loop, self.route, self.options, self, self.observer)
         self.opening.start()
 
     # -- what the opening tells and asks

@@ -18,11 +18,20 @@ cdef class Request:
     cdef bint is_idempotent     # may be sent again when no byte of an answer has come
 
 
+cdef enum:                      # steps to a connection, whose time is taken
+    NO_STEP
+    LOOKING_UP
+    CONNECTING                  # with what a proxy makes of it
+    SECURING
+    N_STEPS
+
+
 cdef object broken_off(object error)
 
 
 cdef class Observer(Task):
     """Is told how an exchange goes. Each call may run user code, which may do anything; the exchange looks afterwards."""
+    cdef uint64_t took_ns[N_STEPS]  # all that went into each step, of all connections that were made for it; 0: there was none
     cdef object looking_up(self)
     cdef object connecting(self)
     cdef object sending(self)
@@ -47,3 +56,5 @@ cdef class Observer(Task):
     cdef object progressed(self, uint64_t n_done, uint64_t n_total)
     cdef object ended(self, bint is_connected)
     cdef object failed(self, object error)
+    cdef object forget_times(self)
+    cdef object timings_between(self, uint64_t began, uint64_t first, uint64_t end)

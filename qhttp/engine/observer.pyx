@@ -89,3 +89,24 @@ cdef class Observer(Task):
 
     cdef object failed(self, object error):
         pass
+
+    # -- times
+    cdef object forget_times(self):
+        self.took_ns[LOOKING_UP] = self.took_ns[CONNECTING] = self.took_ns[SECURING] = 0
+
+    cdef object timings_between(self, uint64_t began, uint64_t first, uint64_t end):
+        """The Timings of what has begun, and of which the first byte has come, and the end, at those moments; 0: not yet."""
+        from qhttp.timings import Timings       # not before somebody asks: imports are felt
+        return Timings(seconds(self.took_ns[LOOKING_UP]), seconds(self.took_ns[CONNECTING]), seconds(self.took_ns[SECURING]),
+                       since(began, first), since(began, end))
+
+
+cdef object seconds(uint64_t ns):
+    return ns / 1e9 if ns else None
+
+
+cdef object since(uint64_t began, uint64_t moment):
+    """0.0: it was there already, as what answers a request that was sent before its turn."""
+    if not began or not moment:
+        return None
+    return (moment - began) / 1e9 if moment > began else 0.0

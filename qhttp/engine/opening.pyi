@@ -4,13 +4,14 @@ from typing_extensions import disjoint_base
 
 from qhttp._connection import Connection, Watcher
 from qhttp._core import Loop
+from qhttp.engine.observer import Observer
 from qhttp.engine.route import Route
 from qhttp.engine.time_limits import Options
 from qhttp.errors import QHttpError
 
 @disjoint_base
 class Opening(Watcher):
-    def __init__(self, loop: Loop, route: Route, options: Options, listener: Any) -> None: ...
+    def __init__(self, loop: Loop, route: Route, options: Options, listener: Any, observer: Observer) -> None: ...
     @property
     def loop(self) -> Loop: ...
     @property

@@ -9,10 +9,11 @@ and the verdict on the first are shown, and only if the answer is yes, that very
 either of them by then.
 """
 from libc.errno cimport ECONNREFUSED, ECONNRESET, EPIPE, ETIMEDOUT
+from libc.stdint cimport uint64_t
 
 from qhttp._connection cimport Connection, Watcher
 from qhttp._core cimport Loop, qh_status
-from qhttp.engine.observer cimport broken_off
+from qhttp.engine.observer cimport CONNECTING, LOOKING_UP, NO_STEP, SECURING, Observer, broken_off
 from qhttp.engine.time_limits cimport Options
 from qhttp.protocol.head cimport load
 
@@ -35,10 +36,19 @@ cdef class Opening(Watcher):
     dropped()                               the end: the connection stood, and was gone before we looked
     wants_ssl_errors(), asked(error, der)   whether somebody wants to judge a certificate that ssl refused; the judgement
     proxy_challenged(block), proxy_login()  what an exchange's observer is asked
+
+    `observer` has the time that each step took, also those of one that was broken off.
     """
 
-    def __init__(self, Loop loop, route, Options options, listener):
-        self.loop, self.route, self.options, self.listener = loop, route, options, listener
+    def __init__(self, Loop loop, route, Options options, listener, Observer observer not None):
+        self.loop, self.route, self.options, self.listener, self.observer = loop, route, options, listener, observer
+
+    cdef object begin_step(self, int step):
+        """What was under way is done with."""
+        cdef uint64_t now = self.loop.now()
+        if self.step != NO_STEP:
+            self.observer.took_ns[self.step] += max(now - self.step_ns, <uint64_t>1)
+        self.step, self.step_ns = step, now
 
     def start(self):
         if self.route.socket is not None:
@@ -74,9 +84,11 @@ cdef class Opening(Watcher):
             resolver.lookup(self.loop, peer.host, peer.port, self.looked_up)
 
     def looking_up(self):
+        self.begin_step(LOOKING_UP)
         return self.is_quiet or (self.listener.looking_up() and self.listener is not None)
 
     def connecting(self):
+        self.begin_step(CONNECTING)
         return self.is_quiet or (self.listener.connecting() and self.listener is not None)
 
     def looked_up(self, addresses, error):
@@ -188,6 +200,7 @@ cdef class Opening(Watcher):
             self.shake(connection, received)
 
     cdef object shake(self, Connection connection, bytes received):
+        self.begin_step(SECURING)
         if not self.is_quiet and not (self.listener.shaking() and self.connection is connection):
             return
         from qhttp.engine.tls import TlsChannel         # not before the first https: imports are felt
@@ -203,6 +216,7 @@ cdef class Opening(Watcher):
         """The handshake is done (the channel tells)."""
         if self.connection is not connection:
             return
+        self.begin_step(NO_STEP)        # whoever is asked now may take his time
         if self.verdict is None:
             self.hand_over(connection)
         else:
@@ -212,6 +226,7 @@ cdef class Opening(Watcher):
         """It failed."""
         if self.connection is not connection:
             return
+        self.begin_step(NO_STEP)
         connection.close()
         if self.verdict is None and hasattr(error, "verify_code") and self.listener.wants_ssl_errors():
             self.verdict, self.connection = error, None
@@ -241,6 +256,7 @@ cdef class Opening(Watcher):
 
     # -- the end
     cpdef hand_over(self, Connection connection):
+        self.begin_step(NO_STEP)
         listener, self.listener, self.connection = self.listener, None, None
         try:
             listener.opened(connection)
@@ -260,6 +276,7 @@ cdef class Opening(Watcher):
 
     cpdef cancel(self):
         """Closes what is under way; the listener hears no more."""
+        self.begin_step(NO_STEP)
         self.listener = None
         if self.is_asking:
             self.is_asking = False
