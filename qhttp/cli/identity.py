@@ -61,7 +61,7 @@ def _trusting(cacert: str, pattern: ssl.SSLContext) -> ssl.SSLContext:
         context.load_verify_locations(cacert)
     except (OSError, ValueError) as error:
         raise UsageError(f"--cacert: {cacert} has no certificates in PEM: {error}") from None
-    for name in ("minimum_version", "options", "verify_flags", "hostname_checks_common_name"):
+    for name in ("minimum_version", "options", "verify_flags", "hostname_checks_common_name", "keylog_filename"):
         setattr(context, name, getattr(pattern, name))
     context.set_alpn_protocols(["http/1.1"])
     return context

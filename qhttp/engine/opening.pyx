@@ -207,7 +207,7 @@ cdef class Opening(Watcher):
         channel = None
         try:
             channel = TlsChannel(self.route.tls, self.route.host, self.route.port, not self.is_quiet, self)
-        except ValueError as error:     # a host name that ssl does not take
+        except (OSError, ValueError) as error:      # a host name that ssl does not take; a file of keys that cannot be written
             self.fail(NetworkError(f"HTTP request failed: {error}"))
         if channel is not None:
             channel.start(connection, received)

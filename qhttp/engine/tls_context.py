@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ssl
 from _thread import allocate_lock
-from sys import version_info
+from os import environ
+from sys import flags, version_info
 from weakref import WeakValueDictionary
 
 from qhttp.errors import LACKING, NetworkError, lacking
@@ -48,6 +49,14 @@ def _harden(context: ssl.SSLContext) -> None:
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.hostname_checks_common_name = False         # RFC 9525 section 2: a server's names are its subjectAltNames
     context.set_alpn_protocols(["http/1.1"])
+    log_keys(context)
+
+
+def log_keys(context: ssl.SSLContext) -> None:
+    """Has it write what decrypts its connections to the file of SSLKEYLOGFILE, as ssl.create_default_context() does."""
+    path = environ.get("SSLKEYLOGFILE")
+    if path and not flags.ignore_environment and not context.keylog_filename:
+        context.keylog_filename = path
 
 
 class TlsConfiguration:
