@@ -30,9 +30,10 @@ N_BYTES = "qint64" if API_NAME.startswith("PyQt") else "qlonglong"      # what t
 # What works on the QHttp behind, with the arguments and the documentation of qhttp.QHttp.
 _SAME = (
     "get", "head", "post", "request", "setHost", "setUser", "setProxy", "setSocket", "closeConnection", "hasPendingRequests",
-    "currentId", "currentRequest", "currentSourceDevice", "currentDestinationDevice", "lastResponse", "timings", "state",
-    "error", "errorString", "bytesAvailable", "read", "readAll", "ignoreSslErrors", "setSslConfiguration", "setConnectTimeout",
-    "setTransferTimeout", "setTotalTimeout", "setMinimumRate", "setReadBufferSize", "setPipelining", "setLimits",
+    "currentId", "currentRequest", "currentUrl", "currentSourceDevice", "currentDestinationDevice", "lastResponse",
+    "timings", "state", "error", "errorString", "bytesAvailable", "read", "readAll", "ignoreSslErrors", "setSslConfiguration",
+    "setConnectTimeout", "setTransferTimeout", "setTotalTimeout", "setMinimumRate", "setReadBufferSize", "setPipelining",
+    "setLimits",
 )
 _SIGNALS = {
     "requestStarted": (int,), "requestFinished": (int, bool), "done": (bool,), "stateChanged": (int,),

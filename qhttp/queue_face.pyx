@@ -122,6 +122,18 @@ cdef class QueueFace(RequestQueue):
             header.setValue("Host", self.host_field.decode("ascii"))
         return header
 
+    def currentUrl(self):
+        """The URL that the current request asks for: str; empty for setHost, close and when idle, and without a server."""
+        cdef Entry entry = self.entries.item(0) if self.entries.n() else None
+        if entry is None or entry.kind < GET or self.host is None:
+            return ""
+        target = entry.target.decode()
+        if "://" in target.partition("?")[0] and not target.startswith("/"):
+            return target
+        name = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port == (443 if self.is_https else 80) else f":{self.port}"
+        return f"{'https' if self.is_https else 'http'}://{name}{port}{'' if target.startswith('/') else '/'}{target}"
+
     def currentSourceDevice(self):
         """The device that the current request's body comes from, or None (Qt: QHttp::currentSourceDevice)."""
         cdef Entry entry = self.entries.item(0) if self.entries.n() else None

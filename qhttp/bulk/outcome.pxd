@@ -75,6 +75,7 @@ cdef class Outcome(Observer):
     cdef readonly object url            # as given
     cdef object given                   # the row (dict); None: it was a URL alone
     cdef object effective               # as redirected; None: it was not
+    cdef list added_headers             # (name, value) from a slot of `started`; None: there are none
     cdef Host host                      # where it is fetched from now; after a redirect another one
     cdef Host first_host
     cdef bytes method, body             # as they are sent now; body None: there is none

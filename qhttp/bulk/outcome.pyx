@@ -56,9 +56,9 @@ cdef class Host:
 cdef class Outcome(Observer):
     """What became of a URL. Read-only; what is not known yet, or never will be, is None, 0, or -1 for `size`.
 
-    url, url_effective, row, path, status, size, n_done, n_total, n_resumed, error, was_skipped, n_retries, n_redirects, etag,
-    sha256, checksums, headers, content, timings, time_namelookup ... time_total (seconds since it was started; 0.0: not reached, or
-    not taken).
+    url, url_effective, request_method, row, path, status, size, n_done, n_total, n_resumed, error, was_skipped, n_retries,
+    n_redirects, etag, sha256, checksums, headers, content, timings, time_namelookup ... time_total (seconds since it was
+    started; 0.0: not reached, or not taken).
     """
 
     def __cinit__(self):
@@ -72,6 +72,11 @@ cdef class Outcome(Observer):
     def url_effective(self):
         """str: where the answer came from, after redirects."""
         return self.effective if self.effective is not None else self.url
+
+    @property
+    def request_method(self):
+        """str: GET, as a rule; after a redirect what is asked with then."""
+        return self.method.decode() if self.method is not None else "GET"
 
     @property
     def row(self):

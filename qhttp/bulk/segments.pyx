@@ -34,7 +34,7 @@ cdef class Piece(Transfer):
         cdef Transfer transfer = whole.transfer
         self.whole, self.source, self.first, self.end = whole, source, first, end
         self.runner, self.method, self.given = transfer.runner, b"GET", transfer.row
-        self.url, self.target = source.url, source.target
+        self.url, self.target, self.added_headers = source.url, source.target, transfer.added_headers
         self.host, self.first_host = source.host, transfer.first_host
         self.start_ns, self.is_prepared, self.is_told = transfer.start_ns, True, True
         self.part = transfer.part       # for messages

@@ -136,7 +136,7 @@ cdef class Transfer(Answered):
 
     cdef bytes make_head(self):
         cdef bytes target = self.host.target_head + self.target if self.host.target_head else self.target
-        if self.given is None and self.asked is None and not self.probes and self.host is self.first_host and (
+        if self.given is None and self.added_headers is None and self.asked is None and not self.probes and self.host is self.first_host and (
                 self.runner.identity is None or self.runner.identity.cookies is None):
             return simple_head(self.method + b" ", target, self.host.head_tail)
         from qhttp.bulk.requests import fields_for
@@ -145,8 +145,17 @@ cdef class Transfer(Answered):
 
     @property
     def request_headers(self):
-        """(name, value) pairs of the row."""
-        return (self.given or {}).get("headers") or ()
+        """(name, value) pairs of the row, and those that were added."""
+        found = (self.given or {}).get("headers") or ()
+        return [*found, *self.added_headers] if self.added_headers else found
+
+    def add_header(self, name, value):
+        """Adds a field to all requests of this transfer: for a slot of `started`, a tracer's say. Raises ValueError for one that
+        may not be sent, RuntimeError where its request is out already, as with pipelining, or it has ended."""
+        from qhttp.bulk.requests import checked_headers
+        if self.exchange is not None or self.state == ENDED:
+            raise RuntimeError("add_header() comes too late: the request has been sent")
+        self.added_headers = [*(self.added_headers or ()), *checked_headers([(name, value)])]
 
     @property
     def range_fields(self):
