@@ -12,7 +12,7 @@ from support import pages
 ROOT = pages.ROOT
 RUN_S = 60
 TOPICS = ["tutorial", "asyncio", "qt", "tables", "many-machines", "bulk", "https", "authentication", "proxies", "sockets",
-          "devices", "coming-from-pyside", "differences", "reference"]
+          "watching", "devices", "coming-from-pyside", "differences", "reference"]
 
 
 def name_of(page: Path) -> str:

@@ -64,7 +64,7 @@ DEFAULTS: dict[str, Any] = {
     "resume": True,                     # continue parts
     "session": None,                    # path of the file that remembers what is done
     "fsync": False,                     # a file is on the disk before it is finished
-    "timings": False,                   # take times: Transfer.time_...
+    "timings": False,                   # take the moments that curl has: Transfer.time_...
     "fail_fast": False,                 # the first failure stops the run
 }
 COUNTS = {"jobs": 4096, "per_host": 4096, "window": 10**7, "pipelining": 64, "split": 64, "min_split_size": 2**53}
