@@ -133,6 +133,7 @@ cdef extern from "turn.h" nogil:
         uint64_t n_turns
         qh_list outbox, unfinished
         uint64_t now_ns
+    uint64_t qh_monotonic_ns()
     int qh_loop_open(qh_loop *loop)
     void qh_loop_close(qh_loop *loop)
     void qh_loop_abandon(qh_loop *loop)

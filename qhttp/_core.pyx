@@ -10,7 +10,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_RawFree
 from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.unicode cimport PyUnicode_DecodeLatin1
 from libc.errno cimport EINTR, errno
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memchr, memcpy, strerror
 
 from _collections import deque
@@ -18,7 +18,6 @@ from _heapq import heapify, heappop, heappush
 from _thread import _local, get_native_id as native_thread
 from _weakref import ref
 from os import close as close_descriptor, register_at_fork
-from time import monotonic_ns
 
 cdef enum:
     DISPATCH_TURNS = 16         # of one dispatch(), before a foreign loop gets its say again
@@ -157,6 +156,11 @@ cdef class Callback(Task):
 cdef class Timer:
     """A call to come. One made by `call_later` is work that `run()` waits for; the engine's own are not."""
 
+    def __repr__(self):
+        if self.callback is None:
+            return "<qhttp timer: over>"
+        return f"<qhttp timer: due in {max(0, <int64_t>(self.when_ns - qh_monotonic_ns())) / 1e9:.3f} s>"
+
     cpdef cancel(self):
         """Never calls back. A timer that has gone off already is left alone."""
         if self.callback is not None:
@@ -196,6 +200,10 @@ cdef class Loop:
             qh_loop_close(&self.c)
         if loops is not None:           # last: it may need memory
             loops.pop(<size_t><void *>self, None)
+
+    def __repr__(self):
+        n_timers = len([entry for entry in self.timers if (<Timer>(<tuple>entry)[2]).callback is not None])
+        return f"<qhttp loop: {self.c.n_conns} connections, {n_timers} timers>"
 
     cdef int check(self) except -1:
         cdef unsigned long caller = PyThread_get_thread_ident()
@@ -340,12 +348,12 @@ cdef class Loop:
             PyErr_WriteUnraisable(self)
 
     cdef uint64_t now(self):
-        return monotonic_ns()
+        return qh_monotonic_ns()
 
     cdef uint64_t moment(self):
         """The clock as the turn has read it; it is read again where a slot has run since."""
         if self.told_ns == self.c.now_ns:
-            self.c.now_ns = monotonic_ns()
+            self.c.now_ns = qh_monotonic_ns()
         return self.c.now_ns
 
     # -- timers

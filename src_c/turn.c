@@ -14,7 +14,7 @@ enum {
 #define ARENA_MIN ((size_t)16 << 10) /* less room than this: the turn ends, the ring is emptied first */
 #define SCRATCH_CAP ((size_t)1 << 20)
 
-static uint64_t monotonic_ns(void)
+uint64_t qh_monotonic_ns(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -30,7 +30,7 @@ int qh_loop_open(qh_loop *loop)
     loop->arena = malloc(QH_ARENA_CAP);
     loop->scratch = (qh_scratch){malloc(SCRATCH_CAP), SCRATCH_CAP};
     if (loop->ring && loop->arena && loop->scratch.memory) {
-        loop->now_ns = monotonic_ns();
+        loop->now_ns = qh_monotonic_ns();
         return 0;
     }
     qh_loop_close(loop);
@@ -81,7 +81,7 @@ static bool visit_directly(qh_loop *loop)
         qh_list_remove(&loop->unfinished, conn, QH_UNFINISHED);
     else if (conn->phase != QH_PHASE_HEAD || conn->foreign || (loop->n_missed >= MISSES_MAX && ++loop->n_missed % RETRY_AFTER != 0))
         return false;
-    loop->now_ns = monotonic_ns();
+    loop->now_ns = qh_monotonic_ns();
     qh_conn_visit(loop, conn, QH_READABLE);
     if (conn == asked)
         loop->n_missed = loop->ring_len > 0 ? 0 : loop->n_missed + 1;
@@ -92,7 +92,7 @@ static void flush_outbox(qh_loop *loop)
 {
     qh_conn *conn;
     if (loop->outbox.first)
-        loop->now_ns = monotonic_ns(); /* slots may have taken their time */
+        loop->now_ns = qh_monotonic_ns(); /* slots may have taken their time */
     while (qh_ring_has_room(loop) && (conn = loop->outbox.first)) {
         qh_list_remove(&loop->outbox, conn, QH_OUTBOX);
         qh_conn_flush(loop, conn);
@@ -123,7 +123,7 @@ int qh_turn(qh_loop *loop, int timeout_ms)
                            loop->unfinished.first || loop->ring_len > 0 ? 0 : timeout_ms);
     if (n < 0)
         return -1;
-    loop->now_ns = monotonic_ns();
+    loop->now_ns = qh_monotonic_ns();
     for (int i = 0; i < n; i++) {
         if (ready[i].token == QH_TOKEN_TIMER) {
             qh_ring_add(loop, NULL, QH_EVENT_TIMER);

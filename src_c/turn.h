@@ -127,6 +127,7 @@ typedef struct qh_loop {
     qh_scratch scratch;
 } qh_loop;
 
+uint64_t qh_monotonic_ns(void);
 /* Each int function returns 0, or -1 with errno set. */
 int qh_loop_open(qh_loop *loop);
 void qh_loop_close(qh_loop *loop);
