@@ -65,6 +65,10 @@ class QHttpFileSystem(AsyncFileSystem):
         self._single: set[str] = set()          # servers that do not send several ranges at once
         super().__init__(asynchronous=asynchronous, loop=loop, batch_size=JOBS)
 
+    def __repr__(self) -> str:
+        given = ", ".join(self._settings)
+        return f"<qhttp {type(self).__name__}{': ' if given else ''}{given}>"        # their values may be secret
+
     # -- names
     @classmethod
     def _strip_protocol(cls, path: Any) -> Any:

@@ -140,6 +140,10 @@ class QObject:
         if parent is not None:
             self.setParent(parent)
 
+    def __repr__(self) -> str:
+        name = f" {self._name!r}" if self._name else ""
+        return f"<qhttp {type(self).__name__}{name}: {len(self._children or ())} children>"
+
     # -- family
     def parent(self) -> Any:
         """The parent, None where there is none (any more) (Qt: QObject::parent)."""

@@ -16,6 +16,7 @@ from fsspec.asyn import sync
 from qhttp.bulk.byteranges import content_range_of, parse_content_range
 from qhttp.bulk.transfer import Transfer
 from qhttp.errors import BodyError
+from qhttp.protocol.shown import shown_url
 
 if TYPE_CHECKING:
     from qhttp.fs import QHttpFileSystem
@@ -126,7 +127,7 @@ class RemoteFile(io.BufferedIOBase):
         self._version: object = None
 
     def __repr__(self) -> str:
-        return f"<qhttp file {self.path.partition('?')[0]} at {self._at}>"
+        return f"<qhttp file {shown_url(self.path)} at {self._at}>"
 
     def readable(self) -> bool:
         return not self.closed

@@ -107,6 +107,10 @@ class ProxyChoice:
         if self._proxies:
             self._exceptions = _Exceptions(_variable("no_proxy")[1])
 
+    def __repr__(self) -> str:
+        ways = [f"{scheme} through {kind} at {host}:{port}" for scheme, (kind, host, port, _, _) in self._proxies.items()]
+        return f"<qhttp proxies: {', '.join(ways) or 'none'}>"
+
     @property
     def is_any(self) -> bool:
         """Whether any origin is asked through a proxy."""
@@ -240,6 +244,9 @@ class CookieStore:
             raise TypeError(f"cookies must be True, a path or a CookieJar, not {type(source).__name__}")
         self._count()
         self._n_most = self._n_known + COOKIES_CAP
+
+    def __repr__(self) -> str:
+        return f"<qhttp cookies: {len(self.jar)}>"
 
     def header_for(self, url_text: str, fields: Iterable[tuple[str, str]] = ()) -> str | None:
         """The value of a Cookie field for a request to this URL; None without cookies for it, or where `fields` have one."""

@@ -32,6 +32,11 @@ class Asking:
         self._downloader.set_any_status()
         self._downloader.start()
 
+    def __repr__(self) -> str:
+        d: Downloader | None = getattr(self, "_downloader", None)
+        how = f": {d.n_running} running, {d.n_done} done, {d.n_failed} failed" if d is not None else ""     # wrong settings
+        return f"<qhttp {type(self).__name__}{how}>"
+
     def _make(self, settings: dict[str, Any]) -> Downloader:
         return Downloader(**settings)
 

@@ -123,6 +123,9 @@ class ClusterDownloader:
         self.is_stopped = False
         self.feed(urls)
 
+    def __repr__(self) -> str:
+        return f"<qhttp {type(self).__name__}: {self.n_queued} queued, {self.n_done} done, {self.n_failed} failed>"
+
     # -- what is to be fetched
     def feed(self, urls: Iterable[Any]) -> None:
         """See Downloader.feed."""

@@ -111,6 +111,9 @@ cdef class FileThread(Task):
         self.jobs, self.untold, self.n_open_most = SimpleQueue(), deque(), OPEN_CAP
         self.batch = [None] * BATCH_CAP
 
+    def __repr__(self):
+        return f"<qhttp file thread: {self.n_waiting} jobs wait>"
+
     cdef object place(self, Placing placing):
         """Puts a file in its place; its owner hears `placed(placing)`."""
         self.put(placing)

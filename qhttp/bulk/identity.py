@@ -36,6 +36,10 @@ class Identity:
             from qhttp.bulk.access import CookieStore
             self.cookies = CookieStore(settings.cookies)
 
+    def __repr__(self) -> str:
+        given = {"a user": self._user, "netrc": self._netrc, "cookies": self.cookies is not None}
+        return f"<qhttp identity: {', '.join(name for name, value in given.items() if value) or 'nobody'}>"
+
     @classmethod
     def needed(cls, settings: Settings, has_proxy: bool) -> Identity | None:
         """None where nobody ever has to say who he is."""

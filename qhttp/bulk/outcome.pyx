@@ -9,6 +9,7 @@ from qhttp._signal cimport Signal
 from qhttp.engine.observer cimport Observer
 
 from qhttp._core import describe_head
+from qhttp.protocol.shown import shown_url
 
 
 cdef class Runner(Task):
@@ -40,6 +41,10 @@ cdef class Runner(Task):
 
 
 cdef class Host:
+    def __repr__(self):
+        scheme, host, port = self.origin or ("", "", 0)
+        return f"<qhttp host {scheme}://{host}:{port}: {self.n_running} running>"
+
     cdef Py_ssize_t n_waiting(self):
         return self.waiting.n() + len(self.again)
 
@@ -162,8 +167,7 @@ cdef class Outcome(Observer):
         }
 
     def __repr__(self):
-        shown = str(self.url).partition("?")[0]
-        return f"<qhttp transfer of {shown}: {self.error or self.state_name}>"
+        return f"<qhttp transfer of {shown_url(str(self.url))}: {self.error or self.state_name}>"
 
     # -- of Transfer
     cdef object send(self):

@@ -40,6 +40,9 @@ class TokenBucket:
         self._n_tokens = self.burst
         self._last_ns: int | None = None
 
+    def __repr__(self) -> str:
+        return f"<qhttp token bucket: {self.rate:g} a second, {self.burst:g} at most>"
+
     def take(self, n: float, now_ns: int) -> None:
         """Takes n tokens, whether they are there or not."""
         self._fill(now_ns)

@@ -70,6 +70,9 @@ class RetryPolicy:
         self.cap_s = cap_s
         self.after_cap_s = after_cap_s
 
+    def __repr__(self) -> str:
+        return f"<qhttp retry policy: {', '.join(f'{name}={getattr(self, name)}' for name in self.__slots__)}>"
+
     def delay_s(self, n_tried: int, retry_after_s: float | None, random: Callable[[], float],
                 elapsed_s: float = 0.0) -> float | None:
         """Seconds to wait after `n_tried` tries have failed (1 or more); None: no more tries.
@@ -128,6 +131,9 @@ class RetryBudget:
                 raise ValueError(f"{name} must be 0 or more, not {value!r}")
         self._n_left = float(reserve)
         self.per_success = per_success
+
+    def __repr__(self) -> str:
+        return f"<qhttp retry budget: {self._n_left:g} left>"
 
     def take(self) -> bool:
         """Takes one retry; False: there is none left."""

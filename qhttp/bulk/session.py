@@ -116,6 +116,9 @@ class Session:
             self._release()
             raise
 
+    def __repr__(self) -> str:
+        return f"<qhttp session {self.path}, {'closed' if getattr(self, '_writer', None) is None else 'open'}>"
+
     # -- opening and closing
     def _lock(self) -> FileIO:
         """The lock file, locked until this process ends, however it does; or until nobody holds what is returned."""

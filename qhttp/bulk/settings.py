@@ -6,6 +6,7 @@ from os import fsdecode
 from os.path import abspath
 
 from qhttp.bulk.integrity import algorithm_name
+from qhttp.protocol.shown import shown_url
 
 TYPE_CHECKING = False       # as the typing module has it, without importing that
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ COUNTS = {"jobs": 4096, "per_host": 4096, "window": 10**7, "pipelining": 64, "sp
 AMOUNTS = ("retries", "limit_rate", "host_limit_rate", "max_size", "max_redirects", "max_codings", "max_expansion")
 TIMES = ("connect_timeout", "idle_timeout", "max_time", "retry_max_time", "host_rate")
 LONGEST_S = 10.0**9
+SECRET = ("user", "netrc", "cookies", "context")    # not shown
 
 
 class Settings:
@@ -141,6 +143,21 @@ class Settings:
         if not isinstance(names, (tuple, list)) or not all(isinstance(name, str) for name in names):
             raise TypeError("hashes must be names of algorithms, such as sha256")
         self.hashes = tuple(map(algorithm_name, names))
+
+    def __repr__(self) -> str:
+        """What differs from the defaults; nothing that could be a secret."""
+        shown = []
+        for name, default in DEFAULTS.items():
+            value = getattr(self, name, default)
+            if value == default:
+                continue
+            if name == "headers":
+                shown.append(f"headers={[header for header, _ in value]}")
+            elif name in SECRET:
+                shown.append(f"{name}=...")
+            else:
+                shown.append(f"{name}={shown_url(value) if name == 'proxy' and value else value!r}")
+        return f"<qhttp settings: {', '.join(shown)}>"
 
     def _check_numbers(self) -> None:
         for name, most in COUNTS.items():

@@ -30,6 +30,9 @@ class Shard:
     def __init__(self, host: str, n_lanes: int, rows: list[Any], numbers: list[int]):
         self.host, self.n_lanes, self.rows, self.numbers = host, n_lanes, rows, numbers
 
+    def __repr__(self) -> str:
+        return f"<qhttp shard of {self.host}: {len(self.rows)} rows, {self.n_lanes} connections>"
+
 
 class ShardPlan:
     """Takes rows as they are needed, at most `window` ahead. `take()` gives the next shard, `give_back()` frees what it had."""
@@ -49,6 +52,9 @@ class ShardPlan:
         self._n_taken = 0
         self.n_waiting = 0
         self.is_dry = False
+
+    def __repr__(self) -> str:
+        return f"<qhttp shard plan for {self.n_workers} workers: {self.n_waiting} rows wait>"
 
     def add_source(self, rows: Iterator[Any]) -> None:
         """Rows to come. One that is None: there is nothing now; `is_dry` is to be cleared when there is."""

@@ -46,6 +46,9 @@ class QIODevice:
     def __init__(self) -> None:
         self._mode, self._error = 0, ""
 
+    def __repr__(self) -> str:
+        return f"<qhttp {type(self).__name__}, {'open' if self._mode else 'closed'}>"
+
     def open(self, mode: int) -> bool:
         """Opens it; False, with errorString(), where that cannot be (Qt: QIODevice::open)."""
         mode = int(mode)
@@ -193,6 +196,9 @@ class QFile(QIODevice):
     def __init__(self, name: str = "") -> None:
         super().__init__()
         self._file_name, self._fd = os.fspath(name), -1
+
+    def __repr__(self) -> str:
+        return f"<qhttp {type(self).__name__} {self._file_name!r}, {'open' if self._mode else 'closed'}>"
 
     def fileName(self) -> str:
         """The name given (Qt: QFile::fileName)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from qhttp.byte_array import QByteArray
+from qhttp.protocol.shown import shown_url
 
 _RESERVED = "!#$%&'()*+,/:;=?@[]"       # what stands for itself in a URL that is one already
 
@@ -128,7 +129,7 @@ class QUrl:
         return hash(self._text)
 
     def __repr__(self) -> str:      # a query may be secret, and so is what stands before @
-        return f"<QUrl {self.scheme()}://{self.host()}{self._parts.path}>"
+        return f"<QUrl {shown_url(self._text)}>"
 
 
 class QFileInfo:
@@ -136,6 +137,9 @@ class QFileInfo:
 
     def __init__(self, path: str) -> None:
         self._path = path
+
+    def __repr__(self) -> str:
+        return f"<qhttp QFileInfo {self._path!r}>"
 
     def fileName(self) -> str:
         """The last part of the path: str (Qt: QFileInfo::fileName)."""

@@ -52,6 +52,10 @@ class Party:
         self._n_repeats = 0
         self._is_asking = False                             # between ASK and answered()
 
+    def __repr__(self) -> str:
+        scheme = type(self.scheme).__name__ if self.scheme is not None else "not asked yet"
+        return f"<qhttp party: {'a user' if self.user else 'nobody'}, {scheme}>"
+
     # -- what the user says
     def set_credentials(self, user: str, password: str) -> None:
         """Credentials given unasked. Other ones forget the scheme; rejected ones are tried once more, on purpose."""

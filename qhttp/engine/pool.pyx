@@ -20,6 +20,9 @@ cdef class Pool:
         self.owner = ref(owner) if owner is not None else None
         self.self_ref = ref(self)
 
+    def __repr__(self):
+        return f"<qhttp pool: {self.n_idle} idle of at most {self.max_idle}>"
+
     def __len__(self):
         return self.n_idle
 

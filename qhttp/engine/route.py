@@ -34,6 +34,10 @@ class Route:
         else:
             self.key = "https" if tls else "http", host, port, tls, proxy.key if proxy else None
 
+    def __repr__(self) -> str:
+        way = f" through {self.proxy}" if self.proxy else " over the user's socket" if self.socket else ""
+        return f"<qhttp route to {'https' if self.tls else 'http'}://{self.authority.decode()}{way}>"
+
     @property
     def is_fetched(self) -> bool:
         """Whether the proxy fetches for us: it gets absolute URIs."""
@@ -72,6 +76,9 @@ class Proxy:
 
     def __init__(self, kind: str, host: str, port: int, party: Party) -> None:
         self.kind, self.host, self.port, self.party = kind, host, port, party
+
+    def __repr__(self) -> str:
+        return f"<qhttp {self.kind} proxy {self.host}:{self.port}>"
 
     @property
     def key(self) -> tuple[object, ...]:

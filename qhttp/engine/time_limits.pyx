@@ -17,6 +17,10 @@ cdef class Options:
         self.limits = Limits()
         self.connect_ms = 30000
 
+    def __repr__(self):
+        return (f"<qhttp options: connect_ms={self.connect_ms}, transfer_ms={self.transfer_ms}, total_ms={self.total_ms}, "
+                f"min_rate={self.min_rate} over {self.rate_ms} ms, public_only={bool(self.public_only)}, {self.limits}>")
+
 
 cdef class Timed(Watcher):
     cdef bint is_moving(self):

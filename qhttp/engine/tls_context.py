@@ -73,6 +73,9 @@ class TlsConfiguration:
         self._unverified: ssl.SSLContext | None = None
         self._strictness = _strictness_of(context)
 
+    def __repr__(self) -> str:
+        return f"<qhttp TLS configuration,{'' if self.is_verifying else ' not'} verifying, {len(self.sessions)} sessions>"
+
     @property
     def is_current(self) -> bool:
         """Whether the context still asks what it asked when this was made; it is the user's, who may change it."""

@@ -1,4 +1,4 @@
-"""What the tests of watching share: a server's certificate, a client's context that trusts it, and a look-up of the test's own."""
+"""What the tests of watching share: a server's certificate, a context that trusts it, and a look-up of the test's own."""
 import ssl
 
 import pytest
@@ -8,7 +8,8 @@ from qhttp.engine import resolver
 
 
 class Certificates:
-    """`pem`: key and certificate of origin.test and 127.0.0.1; `authority`: who vouches for them; `context`: of a client that trusts."""
+    """`pem`: key and certificate of origin.test and 127.0.0.1; `authority`: who vouches for them; `context`: of a client,
+    `server`: of a server."""
 
     def __init__(self, folder):
         authority = trustme.CA()

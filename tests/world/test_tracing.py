@@ -105,7 +105,8 @@ def test_tracing_transfer_takes_its_span_to_the_server(spans, scripted_server):
     assert b"traceparent: 00-%032x-%016x-" % (context.trace_id, context.span_id) in sent and b"X-Own: 1" in sent
 
 
-@pytest.mark.parametrize(("url", "error"), [("http://nowhere.invalid/", "HostNotFound"), ("ftp://me:hunter2@x/", "RequestError"),
+@pytest.mark.parametrize(("url", "error"), [("http://nowhere.invalid/", "HostNotFound"),
+                                            ("ftp://me:hunter2@x/", "RequestError"),
                                             ("http://127.0.0.1:99999/", "RequestError")])
 def test_tracing_spans_of_transfers_that_fail(spans, url, error):
     with qhttp.Downloader([url], into="bytes", proxy=None, retries=0) as downloader:
