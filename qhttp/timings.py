@@ -8,9 +8,9 @@ class Timings(NamedTuple):
     """Seconds (float) of the monotonic clock; None: that has not happened, or not yet.
 
     `dns`, `connect` and `tls` are how long each took: the look-up of a name; connecting, with all that a proxy needs for it;
-    the handshake. They are the sums over all connections that were made for the request: another try, a redirect. A connection that
-    was there already has none of them. `first_byte` and `total` count from the request's begin, to the first byte of the last
-    answer and to the end; for a file, to when it had its name.
+    the handshake. They are the sums over all connections that were made for the request: another try, a redirect. A connection
+    that was there already has none of them. `first_byte` and `total` count from the request's begin, to the first byte of the
+    last answer and to the end; for a file, to when it had its name.
     """
 
     dns: float | None = None
