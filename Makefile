@@ -69,7 +69,8 @@ test: build servers
 test-world: build
 	@tools/debian_packages.sh nginx=nginx-light apache2=apache2 squid=squid-openssl danted=dante-server curl=curl openssl=openssl
 	@tools/debian_packages.sh '/usr/lib/*/libEGL.so.1=libegl1' '/usr/lib/*/libGL.so.1=libgl1' '/usr/lib/*/libdbus-1.so.3=libdbus-1-3' \
-	    '/usr/lib/*/libxkbcommon.so.0=libxkbcommon0' '/usr/lib/*/libfontconfig.so.1=libfontconfig1' '/usr/lib/*/libglib-2.0.so.0=libglib2.0-0'
+	    '/usr/lib/*/libxkbcommon.so.0=libxkbcommon0' '/usr/lib/*/libfontconfig.so.1=libfontconfig1' '/usr/lib/*/libglib-2.0.so.0=libglib2.0-0' \
+	    /usr/lib/python3/dist-packages/gi/__init__.py=python3-gi
 	$(PIP) install --group world
 	$(BIN)/pytest -q tests/world $(ALSO_WORLD)
 	QHTTP_TORTURE=1 $(BIN)/pytest -q tests/torture

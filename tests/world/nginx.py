@@ -50,6 +50,7 @@ http {{
         location /chunked/ {{ alias {folder}/files/; ssi on; ssi_types *; }}
         location /until-close/ {{ alias {folder}/files/; ssi on; ssi_types *; chunked_transfer_encoding off; }}
         location /twice/ {{ alias {folder}/files/; keepalive_requests {twice}; }}
+        location /slow/ {{ alias {folder}/files/; limit_rate 1k; }}
         location /basic/ {{ alias {folder}/files/; auth_basic "{realm}"; auth_basic_user_file {folder}/users; }}
         location /member/ {{ alias {folder}/files/; if ($ssl_client_verify != SUCCESS) {{ return 403; }} }}
         location /upload/ {{ alias {folder}/uploads/; dav_methods PUT; }}
