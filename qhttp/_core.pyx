@@ -19,6 +19,9 @@ from _thread import _local, get_native_id as native_thread
 from _weakref import ref
 from os import close as close_descriptor, register_at_fork
 
+cdef extern from "Python.h":
+    void PyObject_GC_UnTrack(object)
+
 cdef enum:
     DISPATCH_TURNS = 16         # of one dispatch(), before a foreign loop gets its say again
     NS_PER_MS = 1000000
@@ -189,6 +192,7 @@ cdef class Loop:
         self.kept = set()
         self.foreign = deque()
         self.orphans = []
+        PyObject_GC_UnTrack(self.orphans)       # where the loop is garbage, the collector would empty it before they are closed
         loops[id(self)] = ref(self)
 
     def __dealloc__(self):
