@@ -127,9 +127,8 @@ class QNetworkProxy:
     @staticmethod
     def applicationProxy() -> QNetworkProxy:
         """A copy of the application's proxy; NoProxy where none was set (Qt: QNetworkProxy::applicationProxy)."""
-        if _application_proxy._kind == ProxyType.DefaultProxy:
-            return QNetworkProxy(ProxyType.NoProxy)
-        return QNetworkProxy(_application_proxy)
+        proxy = _application_proxy          # another thread may set it
+        return QNetworkProxy(ProxyType.NoProxy if proxy._kind == ProxyType.DefaultProxy else proxy)
 
     def __eq__(self, other: object) -> bool:
         return self._values() == other._values() if isinstance(other, QNetworkProxy) else NotImplemented

@@ -308,13 +308,14 @@ def _zstd_module() -> Any:
 def _find(coding: str, names: Iterable[str], will_do: Callable[[Any], bool]) -> Any:
     if coding not in _modules:
         from importlib import import_module
-        _modules[coding] = None
+        found = None
         for name in names:
             try:
                 module = import_module(name)
             except ImportError:
                 continue
             if will_do(module):
-                _modules[coding] = module
+                found = module
                 break
+        _modules[coding] = found        # not before: another thread would take it that there is none
     return _modules[coding]

@@ -22,7 +22,7 @@ class QEventLoop(QObject):
 
     _code: int | None = None
     _depth = 0
-    _running: list[QEventLoop] = []         # the innermost last
+    _running: list[QEventLoop] = []         # of all threads; in each the innermost last
 
     def __init__(self, parent: object = None) -> None:
         super().__init__(parent)
@@ -41,7 +41,7 @@ class QEventLoop(QObject):
                     pass
         finally:
             QEventLoop._running.remove(self)
-            for outer in QEventLoop._running:       # what was meant for it has ended us
+            for outer in list(QEventLoop._running):         # what was meant for it has ended us; other threads have theirs here
                 if outer._code is not None and outer._loop is self._loop:
                     outer._loop.call_soon(outer._leave)
         return self._code or 0

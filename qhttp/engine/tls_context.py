@@ -6,7 +6,7 @@ certificate the user is asked about is made apart, so that nothing of the user's
 from __future__ import annotations
 
 import ssl
-from _thread import allocate_lock
+from _thread import allocate_lock, get_ident
 from os import environ
 from sys import flags, version_info
 from weakref import WeakValueDictionary
@@ -69,7 +69,8 @@ class TlsConfiguration:
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self.context, self.max_sessions = context, MAX_SESSIONS
-        self.sessions: dict[tuple[str, int], ssl.SSLSession | ssl.SSLObject | None] = {}
+        # (host, port) -> the session, or the connection that has it and its thread; all threads', under _lock
+        self.sessions: dict[tuple[str, int], ssl.SSLSession | tuple[ssl.SSLObject, int]] = {}
         self._unverified: ssl.SSLContext | None = None
         self._strictness = _strictness_of(context)
 
@@ -102,23 +103,34 @@ class TlsConfiguration:
         """
         if not self.is_current:
             return
-        known = self.sessions.get((host, port))
-        if not ASKING_LEAKS:
-            session: ssl.SSLSession | ssl.SSLObject | None = connection.session
-        else:
-            session = known if known is not None and connection.session_reused else connection
-        if session is None:
-            return
-        self.sessions.pop((host, port), None)
-        self.sessions[host, port] = session
-        while len(self.sessions) > self.max_sessions:
-            del self.sessions[next(iter(self.sessions))]
+        session = connection.session if not ASKING_LEAKS else None
+        _lock.acquire()                 # not `with`: its end needs memory, and so may never come
+        try:
+            if ASKING_LEAKS:
+                known = self.sessions.pop((host, port), None)
+                if known is None or not connection.session_reused:
+                    known = connection, get_ident()
+                self.sessions[host, port] = known
+            elif session is not None:
+                self.sessions.pop((host, port), None)
+                self.sessions[host, port] = session
+            while len(self.sessions) > self.max_sessions:
+                del self.sessions[next(iter(self.sessions))]
+        finally:
+            _lock.release()
 
     def _session_for(self, host: str, port: int) -> ssl.SSLSession | None:
+        """The session to resume. For one that is still its connection's only the thread of that connection may ask: OpenSSL
+        does not guard a connection against two threads."""
         known = self.sessions.get((host, port))
-        if not isinstance(known, ssl.SSLObject):
+        if not isinstance(known, tuple):
             return known
-        session = self.sessions[host, port] = known.session
+        connection, thread = known
+        if thread != get_ident():
+            return None
+        session = connection.session
+        if session is not None:
+            self.sessions[host, port] = session
         return session
 
     def _context_without_verification(self) -> ssl.SSLContext:
