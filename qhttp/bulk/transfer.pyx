@@ -278,7 +278,7 @@ cdef class Transfer(Answered):
                 if self.state != RUNNING:
                     self.broken(error)
                 else:
-                    self.fail_with(lacking(FileError(f"{self.path or self.url}: {error or 'there is no memory for it'}"),
+                    self.fail_with(lacking(FileError(f"{self.path or self.url}: {str(error) or 'there is no memory for it'}"),
                                            getattr(error, "errno", 0)))
             except Exception as problem:
                 self.broken(problem)
