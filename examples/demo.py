@@ -38,6 +38,7 @@ from bench.private_network import enter_where_needed
 
 HERE = Path(__file__).resolve().parent
 SKIPPED_FOLDERS = {"__pycache__", "site-packages", "dist-packages"}
+SKIPPED_SUFFIXES = (".part", ".parts")      # names for what is not whole yet
 CLIENTS = ("qhttp", "urllib3")     # the command, and the library
 SHOWN_FAILURES = 10
 INTERRUPTED_RATE = "50M"        # slow enough to be interrupted in the middle
@@ -46,13 +47,13 @@ Source = tuple[Item, Path]  # what to download (target still relative), and the 
 
 
 def find_tree(root: Path) -> list[Source]:
-    """All readable files of the tree."""
+    """All readable files of the tree, but those with a name that a download has while it is under way."""
     sources = []
     for folder, subfolders, names in os.walk(root):
         subfolders[:] = sorted(set(subfolders) - SKIPPED_FOLDERS)
         for name in sorted(names):
             file = Path(folder, name)
-            if file.is_file() and os.access(file, os.R_OK):
+            if not name.endswith(SKIPPED_SUFFIXES) and file.is_file() and os.access(file, os.R_OK):
                 relative = str(file.relative_to(root))
                 url_path = "/tree/" + urllib.parse.quote(os.fsencode(relative))
                 sources.append((Item(url_path, f"tree/{relative}", file.stat().st_size), file))

@@ -47,6 +47,7 @@ def test_childs_own_loop_is_new_and_works():
 
 def test_child_has_no_descriptor_of_the_parents_loops():
     qhttp.loop().run(0)
+    gc.collect()                            # loops of the tests before
     n_before = n_pollers()                  # with those of others: asyncio's, say
     theirs = in_thread(qhttp.loop)          # of a thread that the child does not have
     assert n_pollers() == n_before + 1
