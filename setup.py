@@ -55,6 +55,7 @@ setup(cmdclass={"sdist": ReproducibleSdist}, ext_modules=cythonize(
          "engine.tunnel", "engine.socks", "engine.foreign", "header_base", "byte_array", "request_queue", "queue_face",
          "bulk.outcome", "bulk.filed", "bulk.answered", "bulk.transfer", "bulk.intake", "bulk.patience",
          "bulk.scarcity", "bulk.lanes", "bulk.segments"))],
-    compiler_directives={"language_level": 3, "binding": True, "embedsignature": False, "always_allow_keywords": True},
+    compiler_directives={"language_level": 3, "binding": True, "embedsignature": False, "always_allow_keywords": True,
+                         "freethreading_compatible": True},         # docs/design/0007-threads.md says why that is true
     build_dir="build/cython",
 ))

@@ -65,6 +65,7 @@ cdef class Connection(Endpoint):
     cdef qh_head_facts facts            # of the head under way
     cdef bytes judged                   # the head that `facts` is about, once it was found valid; None: there is none
     cdef readonly size_t n_surplus      # bytes behind the message that nobody asked for
+    cdef object __weakref__             # see OWNERS_ARE_WEAK
     cdef object tell(self, Watcher watcher, qh_event *event)
     cdef uint64_t received(self)
     cdef size_t unsent(self)

@@ -3,18 +3,21 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from cpython.pythread cimport PyThread_get_thread_ident
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.errno cimport errno
 from libc.stdint cimport uint64_t
 from libc.string cimport memcmp
 
 from qhttp._core cimport (
     QH_AGAIN, QH_DONE, QH_E_SINK, QH_EVENT_CONNECTED, QH_PHASE_HEAD, QH_PHASE_IDLE, QH_EVENT_END, QH_EVENT_FIRST_BYTES, QH_EVENT_FULL, QH_EVENT_HEAD,
-    QH_EVENT_IDLE_END, QH_EVENT_PROGRESS, QH_EVENT_READABLE, QH_EVENT_SENT, QH_EVENT_STALE, QH_EVENT_WRITABLE, QH_FRAMING_LENGTH, Endpoint, Limits, Loop, Sink,
-    os_error, qh_body_feed, qh_body_init, qh_conn, qh_conn_call_again, qh_conn_close, qh_conn_end_of_stream, qh_conn_expect_head,
+    QH_EVENT_IDLE_END, QH_EVENT_PROGRESS, QH_EVENT_READABLE, QH_EVENT_SENT, QH_EVENT_STALE, QH_EVENT_WRITABLE, QH_FRAMING_LENGTH, Endpoint, Limits, Loop,
+    OWNERS_ARE_WEAK, Sink, os_error, qh_body_feed, qh_body_init, qh_conn, qh_conn_call_again, qh_conn_close, qh_conn_end_of_stream, qh_conn_expect_head,
     qh_conn_keep, qh_conn_next_head, qh_conn_room, qh_conn_tell_stale, qh_conn_took,
     qh_conn_open, qh_conn_pause, qh_conn_rest, qh_conn_resume_body, qh_conn_scan_input, qh_conn_send, qh_conn_send_file, qh_conn_send_later, qh_conn_watch,
     qh_conn_start_body, qh_conn_stop_sending, qh_event, qh_event_kind, qh_fields_index, qh_framing, qh_status,
 )
+
+from _weakref import ref
 
 cdef enum:
     ROOM_MIN = 16 << 10
@@ -92,7 +95,12 @@ cdef class Channel:
 cdef int adopt_descriptor(Loop loop, Connection connection, int fd, bint connected) except -1:
     """Takes a non-blocking socket over into the loop; where that fails, the descriptor is still the caller's."""
     connection.loop = loop
-    connection.c.owner = <void *>connection
+    if not OWNERS_ARE_WEAK:
+        connection.c.owner = <void *>connection
+    elif connection.c.owner == NULL:
+        weak = ref(connection)
+        Py_INCREF(weak)
+        connection.c.owner = <void *>weak
     if qh_conn_open(&loop.c, connection.c, fd, connected) < 0:
         raise os_error(errno)
     return 0
@@ -115,6 +123,8 @@ cdef class Connection(Endpoint):
                 self.loop.adopt_orphan(self.c)
                 return
             qh_conn_close(&self.loop.c, self.c, False)
+        if OWNERS_ARE_WEAK and self.c.owner != NULL:
+            Py_DECREF(<object>self.c.owner)
         PyMem_RawFree(self.c)
 
     def __repr__(self):

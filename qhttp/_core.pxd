@@ -164,6 +164,19 @@ cdef extern from "turn.h" nogil:
     int qh_poller_wake(qh_poller *poller)
 
 
+cdef extern from *:
+    """
+    #ifdef Py_GIL_DISABLED
+    #define QH_OWNERS_ARE_WEAK 1
+    #else
+    #define QH_OWNERS_ARE_WEAK 0
+    #endif
+    """
+    # Whether qh_conn.owner is a weak reference to the Endpoint, held by whoever frees the qh_conn, and not the Endpoint: without
+    # the GIL its last reference may go in another thread at the very moment at which its loop takes one.
+    const bint OWNERS_ARE_WEAK "QH_OWNERS_ARE_WEAK"
+
+
 cdef enum:
     COMPACT_FROM = 256
 

@@ -7,6 +7,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetObject, PyErr_WriteUnraisable
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_RawFree
+from cpython.ref cimport Py_DECREF
 from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.unicode cimport PyUnicode_DecodeLatin1
 from libc.errno cimport EINTR, errno
@@ -266,7 +267,8 @@ cdef class Loop:
 
     cdef void adopt_orphan(self, qh_conn *conn):
         """An idle connection whose last reference went in another thread: only ours may touch the poll set."""
-        conn.owner = NULL
+        if not OWNERS_ARE_WEAK:
+            conn.owner = NULL
         self.orphans.append(<size_t>conn)
         qh_poller_wake(&self.c.poller)
 
@@ -275,6 +277,8 @@ cdef class Loop:
         while self.orphans:
             conn = <qh_conn *><size_t>self.orphans.pop()
             qh_conn_close(&self.c, conn, False)
+            if OWNERS_ARE_WEAK and conn.owner != NULL:
+                Py_DECREF(<object>conn.owner)
             PyMem_RawFree(conn)
 
     cdef bint is_busy(self):
@@ -507,7 +511,12 @@ cdef class Loop:
         cdef qh_conn *conn = qh_loop_conn(&self.c, event.slot, event.generation)
         if conn == NULL or conn.owner == NULL:
             return                      # closed since
-        endpoint = <Endpoint>conn.owner     # a reference: the event may be its end
+        if OWNERS_ARE_WEAK:
+            endpoint = (<object>conn.owner)()
+            if endpoint is None:
+                return                  # gone just now, in another thread
+        else:
+            endpoint = <Endpoint>conn.owner     # a reference: the event may be its end
         endpoint.take(event)
 
     def abandon(self):

@@ -1,8 +1,10 @@
 """Signals after Qt's: `connect`, `disconnect`, `emit`. An emit that nobody listens to costs a comparison.
 
 The slots of an emit are those connected when it began; one that is disconnected meanwhile is not called any
-more. A slot may do anything: connect, disconnect, raise, drop the object, turn the loop.
+more. A slot may do anything: connect, disconnect, raise, drop the object, turn the loop. Other threads may connect
+and disconnect at any time, too: the critical sections are for builds of Python without the GIL, and nothing in others.
 """
+cimport cython
 from cpython.exc cimport PyErr_SetObject, PyErr_WriteUnraisable
 
 cdef enum:
@@ -88,22 +90,26 @@ cdef class Signal:
         entry.n_args = n_accepted(slot, self.n_args if n_args is None else min(n_args, self.n_args))
         entry.function = slot.emit if isinstance(slot, Signal) else slot
         entry.connected = True
-        self.slots = (self.slots or ()) + (entry,)
+        with cython.critical_section(self):
+            self.slots = (self.slots or ()) + (entry,)
         return slot
 
     def disconnect(self, slot=None):
         """Disconnects `slot` (every connection of it), or all slots. Raises ValueError if it was not connected."""
         cdef Slot entry
-        cdef list rest = []
+        cdef tuple slots
+        cdef set gone = set()
         function = slot.emit if isinstance(slot, Signal) else slot
-        for entry in self.slots or ():
-            if slot is None or entry.function == function:
+        with cython.critical_section(self):
+            slots = self.slots or ()
+        for entry in slots:
+            if slot is None or entry.function == function:      # may run code of the user's
                 entry.connected = False
-            else:
-                rest.append(entry)
-        if slot is not None and len(rest) == len(self.slots or ()):
+                gone.add(entry)
+        if slot is not None and not gone:
             raise ValueError(f"{slot!r} is not connected to {self.name}")
-        self.slots = tuple(rest) or None
+        with cython.critical_section(self):
+            self.slots = tuple([entry for entry in self.slots or () if entry not in gone]) or None
 
     def emit(self, *args):
         """Calls the slots in the order in which they were connected; the first exception is raised when all were called."""
@@ -119,10 +125,15 @@ cdef class Signal:
     cdef object fire(self, object a=None, object b=None, object c=None):
         """Calls the slots; returns the first exception, or None. Further ones go to sys.unraisablehook."""
         cdef Slot slot
+        cdef tuple slots
         cdef object first = None
         if self.slots is None:
             return None
-        for slot in self.slots:
+        with cython.critical_section(self):
+            slots = self.slots
+        if slots is None:
+            return None
+        for slot in slots:
             if not slot.connected:
                 continue
             try:

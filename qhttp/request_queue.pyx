@@ -31,6 +31,16 @@ from qhttp.protocol.request import IDEMPOTENT
 
 AHEAD_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 
+cdef extern from *:
+    """
+    #ifdef Py_GIL_DISABLED
+    #define QH_COUNT_ON(counter) __atomic_add_fetch(&(counter), 1, __ATOMIC_RELAXED)
+    #else
+    #define QH_COUNT_ON(counter) (++(counter))
+    #endif
+    """
+    int64_t count_on "QH_COUNT_ON"(int64_t counter)     # the next number: no two threads get the same
+
 cdef extern from "Python.h":
     void PyObject_GC_UnTrack(object)
 
@@ -61,7 +71,11 @@ cdef class Details:
 cdef int load_members() except -1:
     global STATES, ERRORS
     from qhttp.network import Error, State
-    STATES, ERRORS = tuple(State), tuple(Error)
+    with cython.critical_section(State):        # once: another thread may be reading what is there
+        if ERRORS is None:
+            ERRORS = tuple(Error)
+        if STATES is None:
+            STATES = tuple(State)
     return 0
 
 
@@ -220,12 +234,11 @@ cdef class RequestQueue(Observer):
     cdef int64_t add(self, int kind, bytes target, object data=None, object to=None, object header=None,
                      int port=0, bint is_https=False) except -1:
         """Queues a request and returns its id; the first of a batch starts in the next turn."""
-        global last_id
         cdef Entry entry = Entry.__new__(Entry)
         cdef Details details
         self.loop.check()
-        last_id += 1
-        entry.id, entry.kind, entry.target, entry.port, entry.is_https = last_id, kind, target, port, is_https
+        entry.id = count_on(last_id)
+        entry.kind, entry.target, entry.port, entry.is_https = kind, target, port, is_https
         if data is not None or to is not None or header is not None:
             details = entry.details = Details.__new__(Details)
             details.data, details.to, details.header = data, to, header

@@ -143,15 +143,17 @@ cdef class FileThread(Task):
         try:
             start_new_thread(self.work, ())
         except (RuntimeError, MemoryError):     # no more threads: slower, and as good. Without memory it may have begun all the same
-            if not self.has_begun:
-                self.thread_lock, self.is_inline = None, True
+            with cython.critical_section(self):     # one of the two does the work
+                if not self.has_begun:
+                    self.thread_lock, self.is_inline = None, True
 
     def work(self):
         """The thread's own function: takes what is there, does it, tells. Where there is no memory for that, it tries again: what was
         given is in `batch`, and somebody waits for it."""
-        if self.is_inline:
+        with cython.critical_section(self):
+            self.has_begun = not self.is_inline
+        if not self.has_begun:
             return
-        self.has_begun = True
         try:
             while True:
                 try:

@@ -31,7 +31,8 @@ def load():
             from httptools import HttpParserUpgrade, HttpResponseParser
         except (OSError, ImportError) as error:
             raise lacking(NetworkError(f"HTTP request failed: {error}"), getattr(error, "errno", EMFILE)) from None
-        _parser, _upgrade = HttpResponseParser, HttpParserUpgrade
+        _upgrade = HttpParserUpgrade
+        _parser = HttpResponseParser        # last: it tells other threads that both are there
 
 
 def is_valid_head(block, has_fold):
