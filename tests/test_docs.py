@@ -11,7 +11,7 @@ from support import pages
 
 ROOT = pages.ROOT
 RUN_S = 60
-TOPICS = ["tutorial", "asyncio", "qt", "tables", "many-machines", "bulk", "https", "authentication", "proxies", "sockets",
+TOPICS = ["tutorial", "asyncio", "qt", "threads", "tables", "many-machines", "bulk", "https", "authentication", "proxies", "sockets",
           "watching", "devices", "coming-from-pyside", "differences", "reference"]
 
 
