@@ -1,10 +1,11 @@
 # Every verb of the project. Each does its own set-up; `make demo` and `make test` are the two to know.
 #
 #   demo       the main job on real files, beside urllib3          test       all tests (src_c and Python)
-#   build      the compiled floors, in place                       test-all   `test` on each CPython 3.11 to 3.13 found
+#   build      the compiled floors, in place                       test-all   GOAL (`test`) on each CPython 3.11 to 3.13 found:
+#                                                                             GOAL=test-world, GOAL='test test-world'
 #   test-world tests against nginx, Apache, Squid, Dante, pyspnego, PySide6 (QHTTP_WORLD_REQUIRED=1: none may be missing)
 #   bench      compare with other clients; W=name for one workload  check      lint, types, package contents
-#   bench-bulk compare downloaders; W=name for one workload         soak       long runs: faults, kills, scarcity, huge bodies, steady load
+#   bench-bulk compare downloaders; W=name for one workload         soak       long runs: faults, kills, scarcity, threads, load
 #   adversarial  hostile answers on every way; W='qhttp-* ...' for some of them
 #   sanitize   all tests under ASan and UBSan; C tests under       fuzz       coverage-guided: each kernel, and all of them
 #              valgrind (memcheck); threads under TSan             fuzz-merge  through the core; what it found, into the tree
@@ -23,9 +24,11 @@ FUZZ_RUNS ?= 2000000
 FUZZ_CORE_RUNS ?= 1000000
 FUZZ_JOBS ?= 2
 FUZZ_FOLDER := build/fuzz$(if $(SANITIZED),-sanitized)
+GOAL ?= test
 SOAK_DOWNLOADS ?= 100000
 SOAK_FILES ?= 5000
 SOAK_KILLS ?= 50
+SOAK_ROUNDS ?= 500
 SOAK_MINUTES ?= 3
 SOAK_GIB ?= 4
 MINUTES ?= 15
@@ -78,7 +81,7 @@ test-world: build
 	QT_API=pyqt6 QT_QPA_PLATFORM=offscreen $(BIN)/pytest -q tests/qt
 
 test-all:
-	tools/each_python.sh $(MAKE) --no-print-directory test
+	tools/each_python.sh $(MAKE) --no-print-directory $(GOAL)
 
 bench: build servers
 	@tools/debian_packages.sh openssl=openssl curl=curl aria2c=aria2 wrk=wrk
@@ -137,6 +140,7 @@ soak: build
 	$(BIN)/python tests/soak/kills.py --kills $(SOAK_KILLS)
 	$(BIN)/python tests/soak/kills.py --kills $(SOAK_KILLS) --signal mixed --change-versions
 	$(BIN)/python tests/soak/scarcity.py
+	$(BIN)/python tests/threads/stress.py --rounds $(SOAK_ROUNDS)
 	QHTTP_MACHINE_EXAMPLES=$(SOAK_EXAMPLES) $(BIN)/pytest -q -s tests/state_machine --hypothesis-seed=$(SOAK_SEED)
 	$(BIN)/python tests/soak/huge.py --gib $(SOAK_GIB)
 	$(BIN)/python tests/soak/steady.py --minutes $(SOAK_MINUTES)
