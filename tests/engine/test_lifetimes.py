@@ -13,6 +13,7 @@ from core.process_tools import descriptors, in_thread
 from engine.recording import PATIENCE_MS, Recorded, noise
 from support import faults
 from support.actions import Pause, ReceiveRequest, Send
+from support.gil import counts_references
 from support.loops import turn_until
 
 import qhttp
@@ -96,6 +97,7 @@ def test_object_in_a_cycle_collected_by_another_thread_is_buried_by_its_own_loop
     assert Recorded(server.host, scripted_server(faults.answer()).port).get() == OK
 
 
+@counts_references
 def test_object_dropped_in_another_thread_makes_the_descriptor_readable(scripted_server):
     server = scripted_server(faults.answer())
     holder = [qhttp.QHttp(server.host, server.port)]
@@ -236,6 +238,7 @@ def test_object_used_by_its_own_slot_alone_is_let_go(scripted_server):
 
 
 # -- no cycle, no reference
+@counts_references
 def test_requests_by_the_thousand_leave_no_cycle(scripted_server):
     server = scripted_server(faults.answer(*[b"x"] * (MANY + 1)))
     http = qhttp.QHttp(server.host, server.port)

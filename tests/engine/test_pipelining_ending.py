@@ -11,6 +11,7 @@ from engine.recording import noise
 from engine.test_lifetimes import n_alive, n_ours, no_collector
 from support import faults
 from support.actions import Close
+from support.gil import counts_references
 from support.loops import turn_until
 from support.pipelined import PATIENCE_MS, SIGNALS, Serve, Told, hold, plain, servers
 from support.request_reading import take_head
@@ -231,6 +232,7 @@ def test_dropping_at_random_never_mixes_answers(server, seed):
 
 
 # -- what is left behind
+@counts_references
 def test_pipelined_requests_by_the_thousand_leave_nothing(server):
     one = server([Serve()])
     http = qhttp.QHttp(one.host, one.port)
@@ -254,6 +256,7 @@ def test_pipelined_requests_by_the_thousand_leave_nothing(server):
     assert len(one.connections) == 1
 
 
+@counts_references
 @pytest.mark.parametrize("act", [abort, clear, "fin"])
 def test_pipelined_requests_that_are_dropped_or_lost_leave_nothing(server, act):
     def two_of_six(peer):

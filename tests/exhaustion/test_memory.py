@@ -8,6 +8,7 @@ from bulk.origin import Origin, answer
 from core.process_tools import in_child
 from exhaustion.scarce import little_memory
 from support.actions import Repeat, Send
+from support.gil import small_pieces
 
 import qhttp
 
@@ -50,6 +51,7 @@ def test_qhttp_body_beyond_the_memory_is_an_error_and_the_next_request_works(nam
     assert text.startswith("there is no memory for more of the body than the ")
 
 
+@small_pieces
 @pytest.mark.parametrize("limit", KINDS, ids=["address space", "data"])
 @pytest.mark.parametrize("name", [*BODIES, "coded"])
 def test_shard_body_beyond_the_memory_is_the_error_of_its_row(name, limit, origin):

@@ -6,6 +6,7 @@ import sys
 import pytest
 from support import faults
 
+RUN_S = 30
 BEGINNING = """\
 import sys
 try:
@@ -52,7 +53,8 @@ exec(IMPORTS)
 def run(code, *words):
     """The lines that a program writes; it must end well, and write nothing to stderr."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    ended = subprocess.run([sys.executable, "-c", code, *map(str, words)], env=environment, capture_output=True, text=True, timeout=30)
+    command = [sys.executable, "-c", code, *map(str, words)]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=RUN_S)
     assert (ended.returncode, ended.stderr) == (0, "")
     return ended.stdout.splitlines()
 
