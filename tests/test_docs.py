@@ -11,8 +11,8 @@ from support import pages
 
 ROOT = pages.ROOT
 RUN_S = 60
-TOPICS = ["tutorial", "asyncio", "qt", "threads", "tables", "many-machines", "bulk", "https", "authentication", "proxies", "sockets",
-          "watching", "devices", "coming-from-pyside", "differences", "reference"]
+TOPICS = ["tutorial", "asyncio", "qt", "threads", "tables", "many-machines", "bulk", "https", "authentication", "proxies",
+          "sockets", "watching", "devices", "coming-from-pyside", "differences", "reference"]
 
 
 def name_of(page: Path) -> str:
