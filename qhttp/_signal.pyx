@@ -73,7 +73,9 @@ cdef class Signal:
         self.name, self.n_args = name, n_args
 
     def __repr__(self):
-        return f"<Signal {self.name} with {len(self.slots) if self.slots else 0} slots>"
+        with cython.critical_section(self):
+            slots = self.slots or ()
+        return f"<Signal {self.name} with {len(slots)} slots>"
 
     def __str__(self):
         return self.name
