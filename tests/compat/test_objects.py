@@ -6,6 +6,7 @@ import weakref
 import pytest
 from support.actions import ReceiveRequest, Send
 from support.faults import whole
+from support.gil import counts_references
 
 import qhttp
 from qhttp import QHttp
@@ -311,6 +312,7 @@ def test_parent_that_ends_aborts_its_child(how, silent_server, record, finish):
     silent_server.wait_for(lambda: silent_server.connections[0].how_ended)
 
 
+@counts_references
 def test_parent_that_ends_in_another_thread_aborts_its_child_here(silent_server, finish, record):
     box = [Plain()]
     http = QHttp(silent_server.host, silent_server.port, box[0])
