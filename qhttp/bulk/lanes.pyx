@@ -169,22 +169,19 @@ cdef class Lanes(Scarcity):
     cdef Transfer next_transfer(self):
         """One that may start now; None: there is none."""
         cdef Host host
-        cdef Transfer transfer
+        cdef Transfer transfer = None
         cdef uint64_t now = self.loop.now()
         cdef Py_ssize_t n = self.n_ready
         while n > 0 and self.n_ready:
             n -= 1
             host = self.take_listed()
-            if not host.n_waiting():
-                continue
-            if not self.may_start(host, now):
-                if host.n_running < host.n_lanes:       # it waits for its time, and for no lane
+            try:
+                if host.n_waiting() and self.may_start(host, now):
+                    transfer = self.take_waiting(host)
+            finally:                    # also where there was no memory for that
+                if host.n_waiting() and host.n_running < host.n_lanes:      # else it is listed as soon as a lane is free
                     self.list_host(host)
-                continue
-            transfer = self.take_waiting(host)
             if transfer is not None:
-                if host.n_waiting():
-                    self.list_host(host)
                 return transfer
         while (self.sources and not self.is_dry and not self.is_stopping and not self.is_reading
                 and self.n_waiting + len(self.delayed) < self.settings.window):

@@ -70,11 +70,21 @@ cdef class Patience(Intake):
 
     cdef object wait_again(self, Outcome transfer, uint64_t delay_ns):
         """Queues it once more, now or later."""
-        self.delayed[transfer] = None
-        if delay_ns:                    # not kept by the loop: it is we who are pending
-            self.delayed[transfer] = self.loop.call_at(self.loop.now() + delay_ns, lambda: self.queue_again(transfer))
-        else:
+        try:
+            self.delayed[transfer] = None
+            if delay_ns:                # not kept by the loop: it is we who are pending
+                self.delayed[transfer] = self.loop.call_at(self.loop.now() + delay_ns, lambda: self.time_is_over(transfer))
+            else:
+                self.queue_again(transfer)
+        except MemoryError:             # it is the caller's still
+            self.forget(transfer)
+            raise
+
+    def time_is_over(self, Transfer transfer):
+        try:
             self.queue_again(transfer)
+        except MemoryError as error:
+            transfer.broken(error)
 
     cdef object forget(self, Outcome outcome):
         """It has ended while it waited: nothing waits for it any more."""
@@ -92,9 +102,9 @@ cdef class Patience(Intake):
     def queue_again(self, Transfer transfer):
         if transfer not in self.delayed:
             return
-        self.list_host(transfer.host)
         transfer.host.again.append(transfer)
         self.n_waiting += 1
+        self.list_host(transfer.host)
         timer = self.delayed.pop(transfer)
         if timer is not None:
             timer.cancel()

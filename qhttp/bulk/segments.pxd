@@ -38,4 +38,5 @@ cdef class Split:
     cdef Source next_source(self)
     cdef object settle(self)
     cdef object piece_ended(self, Piece piece, object error)
+    cdef object go_on_behind(self, Piece piece, object error)
     cdef object note(self)

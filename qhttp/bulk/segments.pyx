@@ -100,11 +100,17 @@ cdef class Piece(Transfer):
     cdef object end_with(self, error):
         if self.state == ENDED:
             return
-        if self.state == RUNNING:
-            self.break_off()
-            self.measure_part(error)
+        try:
+            if self.state == RUNNING:
+                self.break_off()
+                self.measure_part(error)
+        except Exception as problem:    # whatever cannot be tidied up: it has ended
+            self.runner.loop.note_error(problem)
+        try:
             self.runner.lane_free(self)
-        self.runner.forget(self)
+            self.runner.forget(self)
+        except Exception as problem:
+            self.runner.loop.note_error(problem)
         self.state, self.sink, self.error = ENDED, None, error
         self.whole.piece_ended(self, error)
 
@@ -191,6 +197,12 @@ cdef class Split:
         self.settle()
 
     cdef object piece_ended(self, Piece piece, object error):
+        try:
+            self.go_on_behind(piece, error)
+        except Exception as problem:    # no memory for the next one
+            self.transfer.broken(problem)
+
+    cdef object go_on_behind(self, Piece piece, object error):
         if piece.first < piece.end:
             self.ranges.append([piece.first, piece.end])
         self.pieces.discard(piece)

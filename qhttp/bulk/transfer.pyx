@@ -518,9 +518,12 @@ cdef class Transfer(Answered):
             return
         try:
             self.break_off()
+        except Exception as problem:    # whatever cannot be tidied up: it has ended, and somebody waits to hear it
+            self.runner.loop.note_error(problem)
+        try:
             if self.state == RUNNING:
                 self.runner.lane_free(self)
-        except Exception as problem:    # whatever cannot be tidied up: it has ended, and somebody waits to hear it
+        except Exception as problem:
             self.runner.loop.note_error(problem)
         self.state = ENDED
         self.runner.wholes.discard(self)
