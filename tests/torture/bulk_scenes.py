@@ -188,7 +188,8 @@ class CaseFiles(BulkScene):
                 reply.body.write(pathlib.Path(transfer.path).read_bytes())
             self.replies = [reply]
         else:
-            self.replies = [Reply(error=str(self.ends[0].error) if self.ends else "raised")]
+            error = self.ends[0].error if self.ends else None
+            self.replies = [Reply(error=repr(error), error_class=error.qt_name) if error is not None else Reply(error="raised")]
 
     def again(self):
         """On another object: the server of a case has an answer for that."""

@@ -37,13 +37,15 @@ def test_scene_any_call_refused_whole_or_told(family, name, tools):
     assert n_hit > 30
 
 
-@pytest.mark.parametrize("family, name", [("http", "requests"), ("http", "pipelined"), ("bulk", "files")])
-def test_scene_no_memory_for_one_allocation_whole_or_told(family, name, tools):
+@pytest.mark.parametrize("how", [0, 1], ids=["once", "from_there_on"])
+@pytest.mark.parametrize("family, name", [("http", "requests"), ("http", "pipelined"), ("bulk", "files"), ("bulk", "ahead"),
+                                          ("bulk", "pieces")])
+def test_scene_no_memory_whole_or_told(family, name, how, tools):
     library, certificate = tools
     campaign = Campaign(library, family, name, None, certificate, PACKAGE)
-    once, _ = faults_of("allocate")
+    fault = faults_of("allocate")[how]
     try:
-        n_hit = campaign.play(once, max(1, campaign.n_calls(once) // N_ALLOCATIONS))
+        n_hit = campaign.play(fault, max(1, campaign.n_calls(fault) // N_ALLOCATIONS))
     finally:
         campaign.close()
     assert not campaign.found, "\n".join(f"{fault}, call {n}: {text}" for fault, n, text in campaign.found[:5])
