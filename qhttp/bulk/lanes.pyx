@@ -253,7 +253,11 @@ cdef class Lanes(Scarcity):
     # -- lanes
     cdef object begin_transfer(self, Transfer transfer):
         cdef Host host = transfer.host
-        self.busy.add(transfer)
+        try:
+            self.busy.add(transfer)
+        except MemoryError:             # it may be in there all the same
+            self.busy.discard(transfer)
+            raise
         host.n_running += 1
         transfer.state = RUNNING
         if self.settings.host_rate:

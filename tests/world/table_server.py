@@ -65,7 +65,8 @@ class TableServer:
         fetched = Fetched()
         n_before = self._mark()
         yield fetched
-        between = self.log.about("/")[n_before:self._mark() - 1]
+        n_after = self._mark()          # before the log is read: what is above this mark stands in it then
+        between = self.log.about("/")[n_before:n_after - 1]
         fetched.n_requests, fetched.n_bytes = len(between), sum(int(record["n"]) for record in between)
         fetched.n_sent = sum(int(record["sent"]) for record in between)
         fetched.ranges = tuple(record["range"] for record in between)
