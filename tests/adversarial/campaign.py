@@ -22,7 +22,7 @@ import time
 from adversarial.corpus import DATA, cases
 from adversarial.modes import mode_names
 from adversarial.playing import N_WAITING, Playing
-from adversarial.preferences import UNFOLLOWED
+from adversarial.preferences import BY_CHANCE, UNFOLLOWED
 from adversarial.ways import WAYS, ways_like, why_not
 
 N_SHOWN = 40            # wrong plays that are told
@@ -101,6 +101,8 @@ def play(given, chosen: dict, ways: list, modes: list[str], tally: Tally) -> Non
             tally.n_plays[key[0]] += 1
             tally.note_wrong(key, "not played again: there were too many that had to be")
         for key, text in tally.differing.items():
+            if key[1] in BY_CHANCE:
+                continue
             alone = [playing.again(key) for _ in range(given.runs)]
             tally.n_again[key[0]] += given.runs
             if any(outcome.crash or outcome.value.faults for outcome in alone) or (

@@ -5,7 +5,7 @@ is the path without its slash; a path of the case's routes with its steps, anyth
 
     send, b64               text (Latin-1) or bytes; {{port}} and {{port_b}} stand for the ports
     repeat/times, numbered/times, drip/ms
-    sleep_ms, hold_ms       pauses; drain_ms reads and forgets
+    sleep_ms, hold_ms       pauses; drain_ms reads and forgets what comes of the body within that time
     await                   "head" or "body" (at most `limit` bytes) of a further or the same request
     close                   FIN, then reads until the client closes; "now": without reading
     half_close, reset
@@ -123,7 +123,7 @@ class CaseServers:
             case {"sleep_ms": ms} | {"hold_ms": ms}:
                 return actions.Pause(ms / 1000)
             case {"drain_ms": ms}:
-                return actions.Drain(ms / 1000)
+                return lambda peer: drain(peer, ms / 1000)
             case {"await": "head"}:
                 return self.next_head
             case {"await": "body", **rest}:
@@ -233,6 +233,22 @@ def forget_body(peer, head: bytes, limit: int | None = None) -> None:
     """Reads the body of a request. What is behind a request without one is the next request."""
     if body_length(head) or is_chunked(head):
         take_body(peer, head, limit)
+
+
+def drain(peer, seconds: float) -> None:
+    """What is behind the body is the next request, however soon it comes."""
+    end, n_left = time.monotonic() + seconds, body_length(peer.taken[-1]) or 0
+    while n_left > 0:
+        n = min(n_left, len(peer.pending))
+        del peer.pending[:n]
+        n_left -= n
+        if n_left == 0 or (time_left := end - time.monotonic()) <= 0:
+            return
+        if n == 0:
+            try:
+                peer.more(time_left)
+            except TimeoutError:
+                return
 
 
 def close_now(peer) -> None:

@@ -9,3 +9,4 @@ UNFOLLOWED = {
     "in_user_colon": "the server does not ask for the name, and so it is not sent",
     "up_413_close_now": "the reset for what the server has not read may reach the client before the answer is read",
 }
+BY_CHANCE = ("up_413_close_now",)       # either, from run to run: the network decides
