@@ -168,7 +168,7 @@ cdef class Target:
             seen.append(self.seen(run.line[i], plan, i))
         self.check_places(seen, answer, length, plan)
         run.finish(keeps)
-        assert not run.loop.kept and run.loop.deferred.n() == 0, "something is left to do"
+        assert not run.loop.kept and run.loop.n_deferred == 0, "something is left to do"
         for entry in run.loop.timers:
             assert (<Timer>(<tuple>entry)[2]).callback is None, "a timer is left"
         assert <int>run.loop.c.n_conns == run.pool.n_idle, f"{run.loop.c.n_conns} connections are left"
