@@ -536,8 +536,11 @@ cdef Loop current_loop():
     """The calling thread's loop; made when first asked for."""
     cdef Loop loop = getattr(local, "loop", None)
     if loop is None or loop.n_forks != n_forks:
-        loop = local.loop = loop_of_this_thread() or Loop()
+        loop = loop_of_this_thread()
+        if loop is None:
+            loop = Loop()
         loop.is_threads = True
+        local.loop = loop
     return loop
 
 
