@@ -74,8 +74,9 @@ cdef class PartSink(Memory):
             return True
         if self.fd < 0:
             self.want()
-            return False
-        return self.begin_part()
+            if self.fd < 0:
+                return False
+        return self.begin_part()        # at once, where an earlier try has left one
 
     cdef bint is_worth_writing(self):
         """Whether it holds bytes that are not in the part yet, though there is one."""
