@@ -300,6 +300,30 @@ def test_resuming_a_late_part_does_not_empty_what_was_written(tmp_path):
     assert seen.kinds == {"a": None} and files_in(tmp_path) == {"a": DATA}
 
 
+def test_resuming_a_body_that_grows_large_when_an_earlier_try_has_its_part_goes_on(tmp_path):
+    """The second answer does not say how large it is."""
+    cut, rest = threading.Event(), threading.Event()
+    whole = chunked(DATA)
+    begin = [answer(200, DATA[:100_000], length=N), lambda _: cut.wait(5), Reset()]
+    second = [whole[:100_000], lambda _: rest.wait(5), Send(whole[100_000:])]
+    with (
+        Origin({"/a": Each(begin, second)}) as origin,
+        running([origin.url("/a")], dir=tmp_path) as (downloader, seen),
+        HeldFiles(downloader) as opening,
+    ):
+        downloader.start()
+        downloader.turn_until(lambda: bool(origin.log))
+        downloader.run(200)                     # it asks for the part
+        cut.set()
+        downloader.turn_until(lambda: len(origin.log) == 2)
+        downloader.run(100)                     # what has come yet has room in memory
+        opening.release()
+        downloader.run(200)
+        rest.set()
+        downloader.run()
+    assert seen.kinds == {"a": None} and files_in(tmp_path) == {"a": DATA}
+
+
 def test_resuming_many_at_once(tmp_path):
     names = [str(number) for number in range(12)]
     served = {f"/{name}": Versioned(body(N, int(name) + 5), etag=f'"{name}"', cuts=[CUT, 100_000]) for name in names}
