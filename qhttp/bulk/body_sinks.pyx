@@ -89,7 +89,7 @@ cdef class PartSink(Memory):
         cdef uint64_t offset = self.start
         cdef int error = 0
         if self.failure is None and self.expected is not None:
-            if self.c.len < n_same or memcmp(self.c.memory, PyBytes_AS_STRING(self.expected), n_same) != 0:
+            if self.c.len < n_same or (n_same > 0 and memcmp(self.c.memory, PyBytes_AS_STRING(self.expected), n_same) != 0):
                 self.failure = not_the_same()
         if self.failure is None:
             with nogil:
