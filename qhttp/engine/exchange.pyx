@@ -378,28 +378,25 @@ cdef class Exchange(Sending):
     cdef object on_full(self, Connection connection):
         if not self.tell_progress() or self.connection is not connection:      # a reader may take it, and make room
             return
+        if self.looks_for_room(connection) and self.congested:
+            connection.pause(True)
+
+    cdef bint looks_for_room(self, Connection connection) except -1:
+        """Whether the sink has some is in `congested` then. False: there is no memory for it, and that was the end."""
         failure = None
         try:
             self.congested = not connection.more_room(self.n_announced)
         except QHttpError as error:
             failure = error
-        if failure is not None:
+        if failure is not None:         # behind the handler: slots do not run with an exception under way
             self.fail(failure)
-        elif self.congested:
-            connection.pause(True)
+        return failure is None
 
     cdef object resume(self):
         """The reader has taken something: goes on receiving if there is room."""
         if not self.congested or self.over:
             return
-        failure = None
-        try:
-            self.congested = not self.connection.more_room(self.n_announced)
-        except QHttpError as error:
-            failure = error
-        if failure is not None:
-            self.fail(failure)
-        elif not self.congested:
+        if self.looks_for_room(self.connection) and not self.congested:
             if self.limits is not None:
                 self.limits.watch_traffic()     # what the reader has waited does not count
             self.connection.pause(False)
