@@ -6,6 +6,8 @@ import pathlib
 import subprocess
 from dataclasses import dataclass
 
+from support.sanitizers import IS_SANITIZED
+
 SOURCE = pathlib.Path(__file__).with_name("failing.c")
 FOR_EVER = -1
 LONG = 10_000           # allocations: the interpreter itself goes round in circles where there is no memory for ever
@@ -65,10 +67,6 @@ def build(folder) -> str:
     return library
 
 
-def is_sanitized() -> bool:
-    return "libasan" in os.environ.get("LD_PRELOAD", "")
-
-
 class Failing:
     """The library in this process, which must have been started with it."""
 
@@ -85,7 +83,7 @@ class Failing:
         self._where = library.torture_where
         self._where.argtypes, self._where.restype = [], ctypes.c_char_p
 
-        if is_sanitized():
+        if IS_SANITIZED:
             library.torture_stand_before_python()
 
     def arm(self, fault: Fault, n: int) -> None:

@@ -5,6 +5,7 @@ import os
 import pathlib
 
 import pytest
+from support.sanitizers import IS_SANITIZED
 
 from torture.campaign import Campaign, certificate_in
 from torture.failing import KINDS, build, faults_of
@@ -18,7 +19,7 @@ N_ALLOCATIONS = 40          # of each scene that fail, evenly
 @pytest.fixture(scope="module")
 def tools(tmp_path_factory):
     """The library that makes calls fail, and a certificate."""
-    if "libasan" in os.environ.get("LD_PRELOAD", ""):
+    if IS_SANITIZED:
         pytest.skip("the children have preloads of their own: make torture plays them with sanitizers")
     folder = str(tmp_path_factory.mktemp("torture"))
     return build(folder), certificate_in(folder)
