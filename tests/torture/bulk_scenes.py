@@ -141,6 +141,18 @@ class BulkScene:
         return bool(self.raised) or any(transfer.error is not None for transfer in self.ends)
 
 
+def reply_of(transfer) -> Reply:
+    """What a transfer has come to; a status that gives no file is an answer without a body."""
+    reply = Reply(status=transfer.status or None, headers=transfer.headers)
+    if transfer.error is None:
+        reply.body.write(pathlib.Path(transfer.path).read_bytes())
+    elif isinstance(transfer.error, qhttp.HTTPStatusError):
+        reply.is_kept = False
+    else:
+        reply.error, reply.error_class = repr(transfer.error), getattr(transfer.error, "qt_name", None)
+    return reply
+
+
 class CaseFiles(BulkScene):
     """The request of an adversarial case, into a file."""
 
@@ -181,15 +193,7 @@ class CaseFiles(BulkScene):
 
     def judge(self):
         yield from super().judge()
-        if self.ends and self.ends[0].error is None and not self.raised:
-            [transfer] = self.ends
-            reply = Reply(status=transfer.status, headers=transfer.headers)
-            if transfer.path and os.path.exists(transfer.path):
-                reply.body.write(pathlib.Path(transfer.path).read_bytes())
-            self.replies = [reply]
-        else:
-            error = self.ends[0].error if self.ends else None
-            self.replies = [Reply(error=repr(error), error_class=error.qt_name) if error is not None else Reply(error="raised")]
+        self.replies = [Reply(error="raised")] if self.raised or not self.ends else [reply_of(self.ends[0])]
 
     def again(self):
         """On another object: the server of a case has an answer for that."""

@@ -165,6 +165,9 @@ class Campaign:
                 if wrong.kind in ALWAYS_WRONG or (not run.n_failed and wrong.kind is Kind.REFUSED):
                     yield str(wrong)
 
+    def may_leak(self, run: Run | None) -> bool:
+        return self.finds_leaks and run is not None and run.grown > 1 and not is_of_the_interpreter(run)
+
     def n_calls(self, fault: Fault) -> int:
         """How many calls of that kind the scene makes where none fails."""
         run = self.once(fault, 1 << 40)
@@ -180,11 +183,10 @@ class Campaign:
                 if not run.n_failed:
                     break
                 n_tries = 0
-                is_ours = self.finds_leaks and not is_of_the_interpreter(run)
-                while run is not None and run.grown > 1 and is_ours and n_tries < N_LEAK_TRIES:
+                while self.may_leak(run) and n_tries < N_LEAK_TRIES:        # each fails elsewhere: caches fill
                     grown, n_tries = run.grown, n_tries + 1
                     run = self.once(fault, n, is_again=True)
-                if run is not None and run.grown > 1 and n_tries == N_LEAK_TRIES:
+                if self.may_leak(run):
                     self.found.append((fault, n, f"LEAK: {grown} and {run.grown} allocations"))
             n_hit += 1
             n += every

@@ -18,6 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from adversarial.corpus import cases
+from adversarial.ways import WAYS, why_not
 
 from torture.campaign import Campaign, Crash, certificate_in
 from torture.failing import KINDS, build, faults_of
@@ -28,6 +29,7 @@ MANY = 400              # is so many
 IN_LINE = ("pipelined", "ahead")        # scenes in which an answer could come to the wrong one: each call
 LIGHT_S = 0.1           # a case that takes no longer is light
 N_SHOWN = 5             # findings of one scene that are printed
+CASE_WAYS = {"http": WAYS["qhttp-direct"], "bulk": WAYS["files-direct"]}     # what they do there, they do here
 CASE_KINDS = ("allocate", "receive", "send", "poll", "watch", "option", "write")
 # ssl itself crashes where OpenSSL has no memory.
 NOT_ASKED = {("http", "tls", "allocate"), ("bulk", "tlsfiles", "allocate")}
@@ -116,7 +118,7 @@ def main() -> int:
             chosen = chance.sample(chosen, len(chosen) // given.every_case)
     plays = [(family, name, None) for family, name in scenes]
     plays += [(family, case["id"], case) for family in given.through.split(",") for case in chosen
-              if family == "bulk" or not set(case.get("needs", [])) & {"redirect", "decode", "resume"}]
+              if why_not(CASE_WAYS[family], case) is None]
     n_cases = 0
     with tempfile.TemporaryDirectory() as folder:
         library, certificate = build(folder), certificate_in(folder)
