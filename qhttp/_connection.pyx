@@ -237,32 +237,38 @@ cdef class Connection(Endpoint):
         sink is full (took(0) tells)."""
         return qh_conn_room(&self.loop.c, self.c, room, length)
 
+    # A channel calls code that may do anything, also close the connection: then nothing is left to be told.
     cdef int took(self, size_t n) except -1:
         """That room now holds n bytes."""
-        with nogil:                     # the sink may be a file
-            qh_conn_took(&self.loop.c, self.c, n)
+        if self.c.fd >= 0:
+            with nogil:                 # the sink may be a file
+                qh_conn_took(&self.loop.c, self.c, n)
         return 0
 
     cdef int end_of_stream(self, int error) except -1:
         """Nothing more will be received; `error` is the errno of a stream that was broken off."""
-        qh_conn_end_of_stream(&self.loop.c, self.c, error)
+        if self.c.fd >= 0:
+            qh_conn_end_of_stream(&self.loop.c, self.c, error)
         return 0
 
     cdef int tell_stale(self) except -1:
         """What was to be sent was not: the connection is of no more use."""
-        qh_conn_tell_stale(&self.loop.c, self.c)
-        self.loop.wake()
+        if self.c.fd >= 0:
+            qh_conn_tell_stale(&self.loop.c, self.c)
+            self.loop.wake()
         return 0
 
     cdef int call_again(self, bint wanted) except -1:
         """Whether the channel holds bytes that no poller knows of: `receive` is called as soon as somebody waits for them."""
-        self.c.has_more = wanted
-        if wanted:
+        self.c.has_more = wanted and self.c.fd >= 0
+        if self.c.has_more:
             qh_conn_call_again(&self.loop.c, self.c)
         return 0
 
     cdef int want_room(self, bint wanted) except -1:
         """Whether `on_writable` is to be called when the socket takes more."""
+        if self.c.fd < 0:
+            return 0
         self.c.wants_room = wanted
         if qh_conn_watch(&self.loop.c, self.c) < 0:
             raise os_error(errno)
@@ -271,8 +277,9 @@ cdef class Connection(Endpoint):
 
     cdef int send_raw(self, bytes out) except -1:
         """Sends bytes as they are; on_sent of the channel tells when all are written."""
-        self.out = out
-        qh_conn_send_later(&self.loop.c, self.c, PyBytes_AS_STRING(out), PyBytes_GET_SIZE(out))
+        if self.c.fd >= 0:
+            self.out = out
+            qh_conn_send_later(&self.loop.c, self.c, PyBytes_AS_STRING(out), PyBytes_GET_SIZE(out))
         return 0
 
     cdef uint64_t stand_in_line(self, Watcher watcher, bytes piece) except? 0:
@@ -446,10 +453,10 @@ cdef class Connection(Endpoint):
         """Closes the socket at once; safe to repeat."""
         cdef object line = self.take_line()
         cdef Channel channel = self.channel
+        if channel is not None:
+            self.channel = None
+            channel.closing(self)       # its code may close the connection once more
         if self.c.fd >= 0:
-            if channel is not None:
-                self.channel = None
-                channel.closing(self)
             qh_conn_close(&self.loop.c, self.c, False)
         self.watcher = None
         for watcher in line:

@@ -178,8 +178,10 @@ class QHttp(QObject):
     def event(self, event: Any) -> bool:
         """Leaves the thread's loop before the object leaves the thread (Qt: QObject::event)."""
         if event.type() == QEvent.Type.ThreadChange and self._is_here:
-            self._is_here = False
-            self._plain._leave_loop()
+            try:
+                self._plain._leave_loop()
+            finally:
+                self._is_here = False
         return super().event(event)
 
     def deleteLater(self) -> None:

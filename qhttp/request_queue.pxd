@@ -72,6 +72,7 @@ cdef class RequestQueue(Observer):
     cdef bint finishing         # requestFinished(id, False) of the running entry has been, or is being, emitted
     cdef bint failing           # inside requestFinished(id, True)
     cdef bint in_pump
+    cdef bint is_away           # it has left a thread, and has not come to the next
     cdef bint finish_due, closing_due, unconnected_due, deletion_due     # what the next turn is to do
     cdef Entry telling          # the running entry of the slot that is being called; None outside of slots
     cdef uint64_t n_started     # requests begun: tells whether a slot has begun another
@@ -105,6 +106,7 @@ cdef class RequestQueue(Observer):
     cdef object find_wiring(self)
     cdef object take_setting(self, Entry entry)
     cdef bytes on_wire(self, bytes target)
+    cdef object tell_closed(self)
     cdef object pump(self)
     cdef object start(self, Entry entry)
     cdef object start_exchange(self, Entry entry)

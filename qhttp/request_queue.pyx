@@ -266,11 +266,7 @@ cdef class RequestQueue(Observer):
 
     cdef object run_deferred(self):
         cdef bint was_in_pump = self.in_pump
-        if self.closing_due:
-            self.close_after_failure()
-        if self.unconnected_due:
-            self.unconnected_due = False
-            self.set_state(UNCONNECTED)
+        self.tell_closed()
         if self.finish_due:
             self.finish_due = False
             self.finish()
@@ -281,15 +277,24 @@ cdef class RequestQueue(Observer):
         self.pump()
         self.in_pump = was_in_pump
 
+    cdef object tell_closed(self):
+        """What is still to be told of a connection that a failure has closed."""
+        if self.closing_due:
+            self.close_after_failure()
+        if self.unconnected_due:
+            self.unconnected_due = False
+            self.set_state(UNCONNECTED)
+
     cdef object pump(self):
         """Starts entries until one has to wait for the network. Not recursive: the queue may be long."""
         cdef Entry entry
+        cdef Loop loop = self.loop      # a slot may have the object moved to another thread
         if self.in_pump:
             return
         self.in_pump = True
         try:
             while (self.entries.n() and self.running is None and not self.failing and not self.unconnected_due
-                   and self.loop.error is None):
+                   and not self.is_away and self.loop is loop and loop.error is None):
                 entry = self.entries.item(0)
                 try:
                     self.start(entry)
@@ -300,8 +305,8 @@ cdef class RequestQueue(Observer):
         finally:
             self.in_pump = False
         # A slot has raised: run() tells, and comes back; or it has aborted: first it is told that the connection is closed.
-        if self.entries.n() and self.running is None:
-            self.loop.schedule(self)
+        if self.entries.n() and self.running is None and not self.is_away and self.loop is loop:
+            loop.schedule(self)
 
     cdef object start(self, Entry entry):
         self.running, self.exchange = entry, None
@@ -363,6 +368,8 @@ cdef class RequestQueue(Observer):
         if not self.host and self.route.proxy is not None:
             self.failed(HostNotFound("Host  not found"))
             return
+        if exchange is not None and exchange.connection is None and exchange.key != self.key:
+            exchange = None             # its line was lost, and the way is another one by now
         if exchange is None:
             outer, self.telling = self.telling, entry       # devices are asked: code of the user's
             request = None
@@ -655,14 +662,10 @@ cdef class RequestQueue(Observer):
 
     cdef object leave_loop(self):
         """Makes it ready for another thread: what is under way is aborted, and the connection closed; what waits goes along."""
-        if self.running is not None or self.finish_due or self.closing_due or self.unconnected_due:
+        self.is_away = True
+        if self.running is not None:
             self.fail(ABORTED, "Request aborted: its object moves to another thread")
-            self.scheduled = False
-            self.run_deferred()
-            if self.exchange is not None:       # begun by a slot, on the way out
-                self.exchange.cancel()
-                self.exchange = self.running = None
-                self.drop_behind(0)
+        self.tell_closed()
         if self.pool.close():
             self.set_state(CLOSING)
             self.set_state(UNCONNECTED)
@@ -671,7 +674,7 @@ cdef class RequestQueue(Observer):
 
     cdef object join_loop(self):
         """This thread's loop is its own from now on."""
-        self.loop = current_loop()
+        self.loop, self.is_away = current_loop(), False
         if self.entries.n() or self.deletion_due:
             self.loop.keep(self)
             self.loop.schedule(self)

@@ -242,6 +242,8 @@ cdef class Exchange(Sending):
             self.observer.interim(block)
             if connection.facts.status == 100 and self.stage == SEND_WHEN_ASKED and not self.over:
                 self.continue_now()
+            if self.over or self.connection is not connection:
+                return                  # a device's own code has ended it
             if status == QH_AGAIN:
                 self.tell_reading()
                 return

@@ -13,7 +13,9 @@ cdef class ObjectChannel(Channel):
     cdef bint in_call               # its own code runs
     cdef bint is_eof_kept           # an ssl.SSLSocket was told to tell how its stream ends
     cdef Py_ssize_t slice           # bytes given to one send
+    cdef int pid                    # of the process that has set it so
     cdef object read(self, Connection connection)
     cdef object end(self, int error)
+    cdef bint has_pending(self)
     cdef object look_for_answer(self, Connection connection)
     cdef object give_back(self)

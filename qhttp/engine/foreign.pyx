@@ -10,7 +10,7 @@ from libc.string cimport memcpy
 from qhttp._connection cimport Channel, Connection, adopt_descriptor
 from qhttp._core cimport Loop
 
-from os import close as close_descriptor, dup as duplicate
+from os import close as close_descriptor, dup as duplicate, getpid
 
 cdef extern from "<poll.h>" nogil:
     struct pollfd:
@@ -47,7 +47,7 @@ cdef class ObjectChannel(Channel):
     def __init__(self, sock):
         self.sock, self.room = sock, bytearray(ROOM)
         self.pending = getattr(sock, "pending", None)
-        self.timeout, self.slice = 0, SMALL_SLICE
+        self.timeout, self.slice, self.pid = 0, SMALL_SLICE, getpid()
 
     # -- receiving
     cdef object read(self, Connection connection):
@@ -75,6 +75,14 @@ cdef class ObjectChannel(Channel):
     cdef object end(self, int error):
         self.has_ended, self.error = True, error
 
+    cdef bint has_pending(self):
+        """Whether the socket itself holds bytes, of which its descriptor says nothing."""
+        try:
+            return self.pending is not None and self.pending() > 0
+        except Exception as error:
+            self.end(errno_of(error, ECONNRESET))
+            return True                 # the end is something, too
+
     cdef object receive(self, Connection connection):
         cdef size_t length = 0, n
         cdef char *room = NULL
@@ -98,11 +106,13 @@ cdef class ObjectChannel(Channel):
             connection.took(n)
         elif self.has_ended:
             connection.end_of_stream(self.error)
-        connection.call_again(n > 0 and (self.held_at < self.held_end or self.has_ended
-                                         or (self.pending is not None and self.pending() > 0)))
+        connection.call_again(n > 0 and (self.held_at < self.held_end or self.has_ended or self.has_pending()))
 
     # -- sending
     cdef object send(self, Connection connection, bytes piece, bint check):
+        if check and not self.in_call and self.held_at == self.held_end and not self.has_ended and (
+                self.has_pending() or is_readable(connection.c.fd)):
+            self.read(connection)       # what nobody has asked for must not be the answer to this
         if self.has_ended or (check and self.held_at < self.held_end):
             connection.tell_stale()
             return
@@ -166,7 +176,7 @@ cdef class ObjectChannel(Channel):
             if self.is_eof_kept:
                 self.is_eof_kept = False
                 self.sock.suppress_ragged_eofs = True
-            if timeout != 0:
+            if timeout != 0 and self.pid == getpid():       # in a forked child it is still the parent's
                 self.sock.settimeout(timeout)
         except Exception:
             pass                        # closed by its owner

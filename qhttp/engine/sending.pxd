@@ -35,6 +35,7 @@ cdef class Sending(Timed):
     cdef uint64_t n_sent(self)
     cdef uint64_t out_end(self)
     cdef object wait_for_continue(self)
+    cdef object continue_now(self)
     cdef object stop_waiting(self)
     cdef object rewind(self)
     cdef bytes next_piece(self)

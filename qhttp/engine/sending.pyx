@@ -117,9 +117,18 @@ cdef class Sending(Timed):
 
     cdef object wait_for_continue(self):
         if self.continue_timer is None:
-            self.continue_timer = self.loop.call_at(self.loop.now() + CONTINUE_NS, self.continue_now)
+            self.continue_timer = self.loop.call_at(self.loop.now() + CONTINUE_NS, self.wait_no_longer)
 
-    def continue_now(self):
+    def wait_no_longer(self):
+        """No 100 answer has come in time."""
+        cdef Connection connection = self.connection
+        try:
+            self.continue_now()
+        except BaseException as error:      # out of a device: KeyboardInterrupt and the like
+            self.on_broken(connection, error)
+            raise
+
+    cdef object continue_now(self):
         """A 100 answer has come, or nobody waits for it any longer."""
         self.stop_waiting()
         if self.stage == SEND_WHEN_ASKED and self.connection is not None and not self.over and not self.stop_sending:

@@ -13,6 +13,10 @@ from qhttp._connection cimport Channel, Connection
 
 import ssl
 
+cdef extern from "Python.h":
+    bint PyGC_Disable()
+    bint PyGC_Enable()
+
 cdef extern from "<sys/socket.h>" nogil:
     int MSG_DONTWAIT, MSG_NOSIGNAL
     Py_ssize_t recv(int fd, void *room, size_t length, int flags)
@@ -35,7 +39,7 @@ cdef class TlsChannel(Channel):
     def __init__(self, configuration, str host, int port, bint is_verified, asker):
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = configuration.wrap(self.incoming, self.outgoing, host, port, is_verified)
-        self.read = self.tls.read
+        self.read = getattr(self.tls, "_sslobj", self.tls).read     # OpenSSL's own: see receive
         self.configuration, self.host, self.port, self.asker = configuration, host, port, asker
         self.is_verified = is_verified and configuration.is_verifying
         self.takes_any_end = not is_verified
@@ -63,6 +67,8 @@ cdef class TlsChannel(Channel):
                 wants_more = True
             except (OSError, ValueError) as error:      # ValueError: a certificate that Python cannot read
                 failure = error
+            if connection.channel is not self:
+                return                  # closed meanwhile, by a signal's handler say
             if wants_more:
                 self.pump(connection)
                 if not self.fill(connection):
@@ -154,7 +160,7 @@ cdef class TlsChannel(Channel):
         cdef size_t length = 0, got = 0
         cdef Py_ssize_t n = 0
         cdef char *room = NULL
-        cdef bint is_head
+        cdef bint is_head, collects
         if self.asker is not None:
             self.shake(connection)
             return
@@ -165,12 +171,17 @@ cdef class TlsChannel(Channel):
                 connection.call_again(True)     # when its watcher has decided what comes next
             return
         is_head = connection.is_in_head()
-        while got < length:
-            n = self.decrypt(room + got, length - got)
-            if n > 0:
-                got += n
-            elif n == ENDED or (is_head and got > 0) or not self.fill(connection):
-                break
+        collects = PyGC_Disable()       # nothing of Python's may run here: it could close the connection, or take the block away
+        try:
+            while got < length:
+                n = self.decrypt(room + got, length - got)
+                if n > 0:
+                    got += n
+                elif n == ENDED or (is_head and got > 0) or not self.fill(connection):
+                    break
+        finally:
+            if collects:
+                PyGC_Enable()
         if got > 0 or length == 0:
             connection.took(got)
         elif n == ENDED:
@@ -216,6 +227,8 @@ cdef class TlsChannel(Channel):
             except OSError:             # the other side has said good-bye
                 self.plain, self.n_flying = None, 0
                 connection.end_of_stream(EPIPE)
+            if connection.channel is not self:
+                return                  # closed meanwhile
         if self.outgoing.pending:
             connection.send_raw(self.outgoing.read())
 

@@ -175,6 +175,45 @@ def test_qt_object_moved_to_a_thread_works_there(scripted_server, turn, applicat
     assert seen == [(False, faults.BODY)] and where == [True]
 
 
+@pytest.mark.parametrize("moment", ["after abort", "in done", "in the midst"])
+def test_qt_object_moved_at_any_moment_works_in_its_thread(scripted_server, turn, moment):
+    from qtpy.QtCore import QObject, QThread, Signal, Slot
+
+    class Starter(QObject):
+        start = Signal()
+
+    class Asker(QObject):
+        @Slot()
+        def ask(self):
+            http.get("/late")
+
+    server, direct = scripted_server(faults.stall(), beyond=faults.answer(*[faults.BODY] * 3)), qhttp_qt().DIRECT
+    http, thread, starter, asker, moved, ends = connected(server), QThread(), Starter(), Asker(), [], []
+    heads = Seen(http, "responseHeaderReceived")
+    http.get("/")
+    turn(lambda: heads.has("responseHeaderReceived"))
+    if moment == "in done":
+        http.done.connect(lambda error: moved or moved.append(http.moveToThread(thread)), direct)
+    if moment != "in the midst":
+        http.abort()
+    if moment == "after abort":
+        http.get("/waits")
+    if moment != "in done":
+        http.moveToThread(thread)
+    assert http.thread() == thread
+    http.done.connect(lambda error: ends.append((error, QThread.currentThread() == thread, bytes(http.readAll()))), direct)
+    asker.moveToThread(thread)
+    starter.start.connect(http.resume if moment == "after abort" else asker.ask)
+    thread.start()
+    try:
+        starter.start.emit()
+        turn(lambda: ends)
+    finally:
+        thread.quit()
+        assert thread.wait(5000)
+    assert ends == [(False, True, faults.BODY)]
+
+
 def test_qt_object_moved_in_the_midst_aborts_first(scripted_server, turn):
     from qtpy.QtCore import QThread
     http, thread = connected(scripted_server(faults.stall())), QThread()

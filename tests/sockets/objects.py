@@ -89,6 +89,10 @@ class Doing(NonBlocking):
         given = self._act("send")
         return super().send(data) if given is ... else given
 
+    def pending(self):
+        given = self._act("pending")
+        return 0 if given is ... else given
+
 
 def connected(server, kind=Wrapped, **options):
     """An object of a kind over a new connection to a server."""

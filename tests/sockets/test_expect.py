@@ -164,3 +164,38 @@ def test_body_of_bytes_goes_out_at_once(scripted_server, client):
     began = time.monotonic()
     assert post(client(server), BODY) == OK
     assert time.monotonic() - began < 0.9
+
+
+@pytest.mark.parametrize("answered", [faults.whole(), b"HTTP/1.1 103 Early Hints\r\n\r\n" + faults.whole()])
+@pytest.mark.parametrize("act, error", [("abort", "Aborted"), ("close", "NoError"), ("raise", "UnknownError")])
+def test_device_that_ends_the_request_when_asked_no_answer_behind_continue_is_read(scripted_server, client, answered, act, error):
+    """All of it comes at once: the device is asked between two heads."""
+    server = scripted_server([ReceiveHead(), Send(CONTINUE.data + answered)])
+    recorded, device = client(server), Device(BODY)
+
+    def read(n):
+        if act == "raise":
+            raise OSError("no more")
+        getattr(recorded.http, act)()
+        return BODY[:n]
+
+    device.read = read
+    told, body = post(recorded, device)
+    turn_for(0.02)
+    assert told == error
+    assert recorded.states[-1] == "Unconnected"
+    if error != "NoError":
+        assert body == b"" and "Reading" not in recorded.states
+
+
+def test_device_interrupted_after_the_wait_for_continue_request_ends(scripted_server, client):
+    recorded, device = client(scripted_server([ReceiveHead(), Pause(5)])), Device(BODY)
+
+    def read(n):
+        raise KeyboardInterrupt
+
+    device.read = read
+    recorded.http.request(request("POST", "/up", Expect="100-continue"), device)
+    with pytest.raises(KeyboardInterrupt):
+        recorded.http.waitForDone(5000)
+    assert recorded.http.waitForDone(5000) and recorded.http.error().name == "UnknownError"

@@ -1,11 +1,13 @@
 """setSocket with an object of the user's own: its methods may block, dribble, fail, lie, turn the loop and end everything."""
 import errno
 import gc
+import os
 import select
 import socket
 import time
 
 import pytest
+from core.process_tools import in_child
 from engine.recording import Recorded, noise
 from sockets.objects import Buffered, Bytewise, Doing, NonBlocking, Wrapped, connected
 from support import faults
@@ -122,6 +124,20 @@ def test_surplus_bytes_never_reach_the_next_request(scripted_server, client, kin
         turn_until(lambda: recorded.http.state() == recorded.http.Unconnected)
     assert recorded.get() == ("UnknownError", b"")
     assert "has ended" in recorded.http.errorString()
+    close(sock)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_surplus_that_was_not_read_yet_never_reaches_a_request_that_waits(scripted_server, client, kind):
+    """One that gives a piece at a time, as ssl gives a record, has the rest still when the first answer is whole."""
+    server = scripted_server([*faults.surplus_bytes(), ReceiveRequest()])
+    sock = connected(server, kind)
+    recorded, ends = client(server, sock), []
+    recorded.http.requestFinished.connect(lambda number, error: ends.append((error, bytes(recorded.http.readAll()))))
+    recorded.http.get("/1")
+    recorded.http.get("/2")
+    assert recorded.wait() == "UnknownError"
+    assert ends[-2:] == [(False, faults.BODY), (True, b"")]
     close(sock)
 
 
@@ -315,6 +331,47 @@ def test_method_that_ends_everything_is_sound(scripted_server, client, where, ve
     else:
         assert recorded.http.error().name == "NoError"
     assert not recorded.http.hasPendingRequests()
+    close(sock)
+
+
+def test_pending_that_ends_everything_is_sound(scripted_server, client):
+    server = scripted_server(faults.answer(), faults.answer())
+
+    def end():
+        recorded.http.abort()
+        return 1
+
+    sock = connected(server, Doing, where="pending", action=end)
+    recorded = client(server, sock)
+    recorded.http.get("/")
+    recorded.http.waitForDone(5000)
+    assert recorded.http.error().name == "Aborted"
+    turn_until(lambda: recorded.http.state() == recorded.http.Unconnected)
+    qhttp.loop().dispatch()
+    assert select.select([qhttp.loop().fileno()], [], [], 0)[0] == []      # nothing is left to do
+    assert client(server).get() == OK
+    close(sock)
+
+
+def test_pending_that_raises_is_the_end_of_the_connection(scripted_server, client):
+    server = scripted_server([ReceiveRequest(), Send(faults.whole()[:-1]), Pause(5)])
+    sock = connected(server, Doing, where="pending", action=lambda: 1 // 0)
+    assert client(server, sock).get()[0] == "WrongContentLength"
+    close(sock)
+
+
+def test_child_that_drops_the_object_leaves_it_to_the_parent_as_it_is(scripted_server, client):
+    server = scripted_server(faults.answer())
+    sock = connected(server, NonBlocking)
+    recorded = client(server, sock)
+    assert recorded.get() == OK and not os.get_blocking(sock.fileno())
+
+    def drop():
+        del recorded.http
+        gc.collect()
+
+    in_child(drop)
+    assert not os.get_blocking(sock.fileno())
     close(sock)
 
 

@@ -382,3 +382,23 @@ def test_tls_connection_with_close_not_kept(certificates, scripted_server, clien
     server = scripted_server(beyond=[Shake(certificates.server()), ReceiveRequest(), bye, Close()])
     one = client(server)
     assert [one.get(), one.get(), uses(server)] == [("NoError", b"1"), ("NoError", b"1"), [1, 1]]
+
+
+def test_tls_other_configuration_set_while_requests_wait_in_line_is_theirs_on_a_new_connection(
+        certificates, scripted_server, client):
+    last = ReceiveRequest(), Send(answer(b"2", b"Connection: close")), Close()
+    server = scripted_server(beyond=[*answers(certificates.server(), b"1"), *last])
+    one, ends = client(server), []
+    one.http.setPipelining(4)           # from the second request on: the first one shows that the server keeps connections
+
+    def finish(number, error):
+        ends.append((error, bytes(one.http.readAll())))
+        if len(ends) == 2:
+            one.http.setSslConfiguration(ssl.create_default_context())      # it trusts nobody here
+
+    one.http.requestFinished.connect(finish)
+    for path in "/1", "/2", "/3":
+        one.http.get(path)
+    assert one.wait() != "NoError"
+    assert ends == [(False, b"1"), (False, b"2"), (True, b"")]
+    assert uses(server) == [2]
