@@ -87,7 +87,7 @@ class Downloader(bulk_downloader.Downloader):
         self._ended: deque[Transfer] = deque()
         self._wakes: list[asyncio.Future[None]] = []
         self._pulls: set[asyncio.Task[None]] = set()
-        self._collects = self._holds_back = False
+        self._collects = self._holds_back = self._is_left = False
         self._failure: BaseException | None = None
         super().__init__((), **settings)
         self.finished.connect(self._note_end)
@@ -102,6 +102,7 @@ class Downloader(bulk_downloader.Downloader):
             pulled: deque[str | dict[str, Any]] = deque()
             task = asyncio.get_running_loop().create_task(self._pull(urls, pulled))
             self._pulls.add(task)
+            task.add_done_callback(self._note_pull_end)
             super().feed(self._held_back(self._pulled(task, pulled)))
         else:
             super().feed(self._held_back(iter([urls] if isinstance(urls, (str, dict)) else urls)))
@@ -109,31 +110,40 @@ class Downloader(bulk_downloader.Downloader):
     def _held_back(self, rows: Iterator[Any]) -> Iterator[Any]:
         """Has nothing to give while too much of what has ended was not taken."""
         for row in rows:
-            while self._collects and len(self._ended) >= self.settings.jobs:
+            while self._collects and not self._is_left and len(self._ended) >= self.settings.jobs:
                 self._holds_back = True
                 yield None
             yield row
 
     async def _pull(self, urls: AsyncIterable[Any], pulled: deque[Any]) -> None:
-        try:
-            async for row in urls:
-                pulled.append({"url": None} if row is None else row)
-                self.more()
-                while len(pulled) >= self.settings.jobs and not self.is_stopped:
-                    await self._woken()
-        except BaseException as failure:
-            if not isinstance(failure, asyncio.CancelledError):
-                self._failure = self._failure or failure
-        finally:
-            self._pulls.discard(asyncio.current_task())
+        async for row in urls:
+            pulled.append({"url": None} if row is None else row)
             self.more()
+            while len(pulled) >= self.settings.jobs and not self.is_stopped:
+                await self._woken()
+            if self._is_left and pulled:        # it came behind that: for the next left()
+                super().feed([pulled.pop()])
+            if self.is_stopped or self._is_left:
+                break
+
+    def _note_pull_end(self, task: asyncio.Task[None]) -> None:
+        self._pulls.discard(task)
+        failure = None if task.cancelled() else task.exception()
+        self._failure = self._failure or failure
+        self.more()
 
     def _pulled(self, task: asyncio.Task[None], pulled: deque[Any]) -> Iterator[Any]:
-        while pulled or task in self._pulls:
+        while pulled or (task in self._pulls and not self._is_left):
             row = pulled.popleft() if pulled else None
             if row is not None:
                 self._wake()
             yield row
+
+    def left(self) -> Iterator[dict[str, Any]]:
+        """As Downloader.left(). Of an async iterable what has been read of it: the rest is still in it. What it was about to
+        give then is in the next left()."""
+        self._is_left = True
+        return super().left()
 
     # -- waiting
     def _note_end(self, transfer: Transfer) -> None:
@@ -247,6 +257,7 @@ class Client(bulk_client.Asking):
         return bulk_client.pieces_of(await self._answer(self._begin_ranges(url, wanted, headers)), wanted)
 
     async def _answer(self, transfer: Transfer) -> Transfer:
+        attach()                                # it may have been made in another loop of this thread
         if transfer.state_name != "ended":
             ended = self._waiting[transfer] = asyncio.get_running_loop().create_future()
             try:
@@ -263,7 +274,7 @@ class Client(bulk_client.Asking):
 
     async def aclose(self) -> None:
         """Takes back what is under way, and closes the connections."""
-        for transfer in list(self._waiting):
+        for transfer in [*self._waiting] * 2:   # one that was sent ahead waits for its turn, until what is before it has gone
             transfer.cancel()
         self._downloader.close()
 

@@ -23,7 +23,8 @@ from fsspec.utils import isfilelike
 from qhttp import aio
 from qhttp.bulk.client import pieces_of
 from qhttp.bulk.transfer import Transfer
-from qhttp.errors import BodyError, Cancelled, HTTPStatusError
+from qhttp.errors import AuthenticationRequired, BodyError, Cancelled, HTTPStatusError, ProxyAuthenticationRequired
+from qhttp.protocol.shown import shown_url
 from qhttp.remote_file import WHOLE, RemoteFile, Window
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ PART_OVERHEAD = 1024        # bytes that a part of a multipart answer may have b
 MAX_RANGES = 64             # of one request; more than some servers take, and others answer with the whole file
 JOBS = 64
 GOOD = (*WHOLE, 206)
+REFUSED = (AuthenticationRequired, ProxyAuthenticationRequired)
 FACTS_LIFETIME_S = 5.0
 N_FACTS = 256               # remembered at most
 
@@ -155,11 +157,10 @@ class QHttpFileSystem(AsyncFileSystem):
     async def _cat_file(self, path: str, start: int | None = None, end: int | None = None, **_: Any) -> bytes:
         if start is None and end is None:
             return (await self._fetch("GET", path)).content or b""
-        if (start or 0) < 0 and end is None:
-            return bytes((await self._window(path, start or 0, None)).cut(start or 0, None))
-        if (start or 0) < 0 or (end or 0) < 0:
-            size = (await self._info(path))["size"]
-            start, end = (max(size + at, 0) if at is not None and at < 0 else at for at in (start, end))
+        if (start or 0) < 0 or (end or 0) < 0:      # of what comes itself: a remembered size may be another version's
+            window = await self._window(path, start or 0, None)
+            first, last = slice(start, end).indices(window.end)[:2]
+            return bytes(window.cut(first, max(first, last)))
         if end is not None and end <= (start or 0):
             return b""
         return bytes((await self._window(path, start or 0, end)).cut(start or 0, end))
@@ -220,13 +221,16 @@ class QHttpFileSystem(AsyncFileSystem):
     async def _blocks(self, url: str, ranges: list[list[int]]) -> dict[int, Any]:
         """{start: data or error} of several ranges, by one request, or by many where the server sends everything instead."""
         server = url.partition("://")[2].partition("/")[0]
+        is_asked_singly = False
         if len(ranges) > 1 and server not in self._single:
             try:
                 pairs = [(start, end) for start, end in ranges]
                 answer = await self._here().ranges(url, pairs, sum(end - start + PART_OVERHEAD for start, end in ranges))
                 return dict(zip((start for start, _ in ranges), pieces_of(answer, pairs), strict=True))
             except (Cancelled, BodyError, HTTPStatusError):
-                self._single.add(server)
+                is_asked_singly = True
+            except Exception as error:
+                return {start: error for start, _ in ranges}
 
         async def one(start: int, end: int) -> Any:
             try:
@@ -235,6 +239,9 @@ class QHttpFileSystem(AsyncFileSystem):
                 return error
 
         found = await asyncio.gather(*(one(start, end) for start, end in ranges))
+        if is_asked_singly and all(not isinstance(piece, Exception) and len(piece) == end - start
+                                   for (start, end), piece in zip(ranges, found, strict=True)):
+            self._single.add(server)            # each can be had, but not at once
         return dict(zip((start for start, _ in ranges), found, strict=True))
 
     async def _get_file(self, rpath: str, lpath: Any, callback: Any = DEFAULT_CALLBACK, **_: Any) -> None:
@@ -249,18 +256,18 @@ class QHttpFileSystem(AsyncFileSystem):
         async with aio.Downloader([url], **settings) as downloader:
             downloader.progress.connect(lambda transfer, n_done, n_total: _tell(callback, n_done, n_total))
             [transfer] = [transfer async for transfer in downloader]
-        if isinstance(transfer.error, HTTPStatusError):
-            raise error_of(transfer.error.status, url)
         if transfer.error is not None:
-            raise transfer.error
+            raise as_of_files(transfer.error, url)
         _tell(callback, transfer.size, transfer.size)
 
     # -- folders are pages with links
     async def _ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
         url = self._strip_protocol(path)
-        answer = await self._fetch("GET", url if url.endswith("/") else url + "/")
+        parts = urllib.parse.urlsplit(url)
+        folder = url if parts.path.endswith("/") else parts._replace(path=parts.path + "/").geturl()
+        answer = await self._fetch("GET", folder)
         if "html" not in (answer.header("content-type") or ""):
-            raise FileNotFoundError(f"{url} is no page with links")
+            raise FileNotFoundError(f"{shown_url(url)} is no page with links")
         names = sorted(links_below(answer.url_effective, (answer.content or b"").decode("utf-8", "replace")))
         if not detail:
             return names
@@ -323,6 +330,12 @@ class _BoundedClient(aio.Client):
         if bound is not None and max(n_total, n_done) > bound:
             transfer.cancel()
 
+    async def _answer(self, transfer: Transfer) -> Transfer:
+        try:
+            return await super()._answer(transfer)
+        except REFUSED as error:
+            raise as_of_files(error, transfer.url) from None
+
     async def range(self, url: str, value: str) -> Transfer:
         return await self._answer(self._begin_range(url, value, ()))
 
@@ -362,12 +375,21 @@ def links_below(base: str, page: str) -> set[str]:
 
 def error_of(status: int, url: str) -> OSError:
     """As exceptions of files are."""
-    shown = url.partition("?")[0]
+    shown = shown_url(url)
     if status in (404, 410):
         return FileNotFoundError(shown)
     if status in (401, 403, 407):
         return PermissionError(f"{shown}: the server answered {status}")
     return OSError(f"{shown}: the server answered {status}")
+
+
+def as_of_files(error: Exception, url: str) -> Exception:
+    """A transfer's error, as an exception of files where the server has refused."""
+    if isinstance(error, HTTPStatusError):
+        return error_of(error.status, url)
+    if isinstance(error, REFUSED):
+        return error_of(407 if isinstance(error, ProxyAuthenticationRequired) else 401, url)
+    return error
 
 
 def _tell(callback: Any, n_done: int, n_total: int) -> None:

@@ -26,6 +26,7 @@ READ_AHEAD = 1 << 20        # of the first read in order ...
 GROWTH = 4                  # ... so many times as much with each further one ...
 READ_AHEAD_MAX = 32 << 20   # ... up to so much
 WHOLE = (200, 203)          # answers that are the file (RFC 9110 section 15.3)
+CHANGED = "the file has changed while it was read: open it again"
 
 
 class Window:
@@ -66,8 +67,10 @@ class Window:
         tag = answer.header("etag")
         is_strong = tag is not None and not tag.startswith("W/")
         own = tag if is_strong else (tag, total, answer.header("last-modified"))
-        if version is not None and own != version and answer.status != 416:
-            raise BodyError("the file has changed while it was read: open it again")
+        if answer.status == 416:            # as a rule it says nothing of the version
+            own = version
+        if version is not None and own != version:
+            raise BodyError(CHANGED)
         return cls(answer, at, content, total, own)
 
     def cut(self, start: int, end: int | None) -> memoryview:
@@ -211,5 +214,7 @@ class RemoteFile(io.BufferedIOBase):
         window: Window = sync(self.fs.loop, self.fs._window, self.path, start, end, self._version)
         self._version = self._version or window.version
         if window.total is not None:
+            if self._size not in (None, window.total):
+                raise BodyError(CHANGED)
             self._size = window.total
         return window

@@ -4,6 +4,7 @@ import asyncio
 import pytest
 from aio.conftest import SEED
 from support import faults
+from support.actions import ReceiveRequest, Send
 from support.seeded_files import SeededFiles
 
 import qhttp
@@ -104,6 +105,49 @@ def test_client_closed_with_requests_under_way_ends_them(run, scripted_server):
         ended = await asyncio.gather(*tasks, return_exceptions=True)
         assert [type(end) for end in ended] == [qhttp.Cancelled] * 3
     run(work())
+
+
+def test_client_closed_with_an_earlier_request_sent_behind_a_later_one_ends_both(run, scripted_server):
+    """The earlier one is redirected to where the later one is under way, and waits for its turn on that connection."""
+    server = scripted_server([*faults.answer(), ReceiveRequest(), Send(faults.whole()[:-5])])
+
+    def n_received():
+        return bytes(server.connections[0].received).count(b"\r\n\r\n")
+
+    def let_the_later_one_go_first(_peer):
+        server.wait_for(lambda: n_received() == 2)
+
+    location = f"Location: {url(server)}".encode()
+    elsewhere = scripted_server([ReceiveRequest(), let_the_later_one_go_first,
+                                 Send(faults.whole(b"", location, status=b"HTTP/1.1 302 Found\r\n"))])
+
+    async def work():
+        client = aio.Client(jobs=2, per_host=1, pipelining=8)
+        await client.get(url(server))           # its connection is known to stay
+        earlier, later = (asyncio.create_task(client.get(url(at))) for at in (elsewhere, server))
+        while n_received() < 3:
+            await asyncio.sleep(0)
+        await client.aclose()
+        ended = await asyncio.gather(earlier, later, return_exceptions=True)
+        assert [type(end) for end in ended] == [qhttp.Cancelled] * 2
+    run(work())
+    assert len(server.connections) == 1
+
+
+def test_client_made_in_one_loop_answers_in_the_next_one_of_its_thread(run, scripted_server):
+    server = scripted_server(faults.answer(*[faults.BODY] * 2))
+
+    async def begun():
+        client = aio.Client()
+        return client, await client.get(url(server))
+
+    async def continued(client):
+        async with client:
+            return await client.get(url(server))
+
+    client, first = run(begun())
+    assert [first.content, run(continued(client)).content] == [faults.BODY] * 2
+    assert len(server.connections) == 1
 
 
 def test_client_timeouts_of_asyncio_leave_no_descriptor(run, scripted_server, n_descriptors):

@@ -1,15 +1,18 @@
 """qhttp.aio.Downloader: awaited or iterated, fed by async iterables, cancelled without a trace."""
 import asyncio
+import itertools
 
 import pytest
-from aio.conftest import SEED
+from aio.conftest import PATIENCE_S, SEED
 from support import faults
 from support.seeded_files import SeededFiles
+from support.watchdog import limited
 
 from qhttp import aio
 
 FILES = SeededFiles(SEED, largest=65536)
 N = 200
+N_TURNS = 20            # of the loop, in which what would go on does so
 
 
 def rows(files, n=N):
@@ -18,6 +21,33 @@ def rows(files, n=N):
 
 def is_whole(folder, n=N):
     return all((folder / str(number)).read_bytes() == FILES.view(number) for number in range(n))
+
+
+class Source:
+    """An async iterable of URLs that does not end; `given` has all that it gave. `n`: after so many it only waits."""
+
+    def __init__(self, server, n=None):
+        self.given, self._n = [], n
+        self._base = f"http://{server.host}:{server.port}/"
+
+    async def __aiter__(self):
+        for number in itertools.count():
+            if number == self._n:
+                await asyncio.Event().wait()
+            self.given.append(f"{self._base}{number}")
+            yield self.given[-1]
+            await asyncio.sleep(0)
+
+
+def left_of(downloader):
+    """The URLs that are left; fails where these do not come to an end."""
+    with limited(PATIENCE_S):
+        return [row["url"] for row in downloader.left()]
+
+
+async def turns(n=N_TURNS):
+    for _ in range(n):
+        await asyncio.sleep(0)
 
 
 def test_downloader_awaited_has_all_files(run, files, tmp_path):
@@ -131,3 +161,100 @@ def test_downloader_left_early_stops_the_rest(run, files):
             first = await anext(aiter(downloader))
         return first.error, downloader.is_done, downloader.n_done < N
     assert run(work()) == (None, True, True)
+
+
+@pytest.mark.parametrize("n", [3, None], ids=["waits", "endless"])
+def test_downloader_stopped_has_left_what_was_read_of_an_async_iterable(run, scripted_server, n):
+    server = scripted_server(faults.answer(), beyond=faults.stall())
+    source, done = Source(server, n), []
+
+    async def work():
+        async with aio.Downloader(source, into="bytes", jobs=2) as downloader:
+            downloader.finished.connect(lambda transfer: done.append(transfer.url))
+            downloader.start()
+            while not done or downloader.n_running < 2:
+                await asyncio.sleep(0)
+            downloader.stop()
+            return left_of(downloader)
+    left = run(work())
+    assert len(done) == 1
+    assert sorted(done + left) == source.given
+
+
+@pytest.mark.parametrize("act", [aio.Downloader.stop, left_of], ids=["stop", "left"])
+def test_downloader_stopped_or_asked_what_is_left_does_not_read_on_in_an_async_iterable(run, scripted_server, act):
+    server = scripted_server(beyond=faults.stall())
+    source = Source(server)
+
+    async def work():
+        async with aio.Downloader(source, into="bytes", jobs=2) as downloader:
+            downloader.start()
+            while len(source.given) < 4:        # those under way, and as many more
+                await asyncio.sleep(0)
+            act(downloader)
+            await turns()
+            return len(source.given)
+    assert run(work()) == 4
+
+
+@pytest.mark.parametrize("is_stopped", [False, True], ids=["going", "stopped"])
+def test_downloader_left_while_results_are_held_back_is_all_that_is_not_done(run, files, is_stopped):
+    urls, done, left = [files.url(number) for number in range(N)], [], []
+
+    async def work():
+        async with aio.Downloader(urls, into="bytes", jobs=2) as downloader:
+            downloader.finished.connect(lambda transfer: done.append(transfer.url))
+            async for _ in downloader:
+                if not left:
+                    while downloader.n_done < 1 + 2 or downloader.n_running:    # two were not taken: nothing more is begun
+                        await asyncio.sleep(0)
+                    if is_stopped:
+                        downloader.stop()
+                    left.extend(left_of(downloader))
+    run(work())
+    assert 0 < len(done) < N
+    assert sorted(done + left) == sorted(urls)
+
+
+def test_downloader_closed_before_an_async_iterable_was_begun_has_nothing_left(run, scripted_server):
+    source = Source(scripted_server())
+
+    async def work():
+        downloader = aio.Downloader(source, into="bytes")
+        await downloader.aclose()
+        left = left_of(downloader)
+        await turns()
+        return left + left_of(downloader)
+    assert run(work()) == source.given == []
+
+
+def test_downloader_whose_async_iterable_is_cancelled_before_it_was_begun_ends(run, scripted_server):
+    source = Source(scripted_server())
+
+    async def work():
+        before = asyncio.all_tasks()
+        async with aio.Downloader(source, into="bytes") as downloader:
+            [pull] = asyncio.all_tasks() - before
+            pull.cancel()
+            return await downloader, left_of(downloader)
+    assert run(work()) == (False, [])
+    assert source.given == []
+
+
+def test_downloader_row_that_an_async_iterable_was_about_to_give_is_in_the_next_left(run, scripted_server):
+    server, came = scripted_server(), asyncio.Event()
+
+    async def source():
+        await came.wait()
+        yield f"http://{server.host}:{server.port}/late"
+
+    async def work():
+        async with aio.Downloader(source(), into="bytes") as downloader:
+            downloader.start()
+            await turns()
+            downloader.stop()
+            first = left_of(downloader)
+            came.set()
+            await turns()
+            return first, [url.rpartition("/")[2] for url in left_of(downloader)]
+    assert run(work()) == ([], ["late"])

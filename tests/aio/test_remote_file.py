@@ -1,4 +1,6 @@
-"""Windows of a remote file: an answer that is not all of what was asked for is an error, not the end of the file."""
+"""Windows of a remote file: an answer that is not all of what was asked for is an error, not the end of the file. Pieces and
+errors of the file system, from servers whose files change, that refuse, or that are not there."""
+import itertools
 import types
 
 import pytest
@@ -7,10 +9,37 @@ pytest.importorskip("fsspec")
 from bulk.origin import Origin, answer
 
 import qhttp
-from qhttp.fs import QHttpFileSystem
+from qhttp.fs import QHttpFileSystem, error_of
 from qhttp.remote_file import Window
 
 DATA = bytes(range(100))
+TAG = ("ETag", '"1"')
+WANTS_USER = answer(401, b"", ("WWW-Authenticate", 'Basic realm="x"'))
+
+
+class Ranged:
+    """A file that may be changed at any time, of a server that honours a Range of one piece; its 416 has no validator."""
+
+    def __init__(self, data, *fields):
+        self.data, self.fields = data, fields
+
+    def __call__(self, request):
+        total, asked = len(self.data), request.get("range", "").removeprefix("bytes=")
+        if request.method == "HEAD":
+            return answer(200, b"", *self.fields, length=total)
+        if not asked or "," in asked:
+            return answer(200, self.data, *self.fields)
+        first, last = asked.split("-")
+        start = int(first) if first else max(total - int(last), 0)
+        end = min(int(last) + 1, total) if first and last else total
+        if start >= total:
+            return answer(416, b"", ("Content-Range", f"bytes */{total}"))
+        return answer(206, self.data[start:end], ("Content-Range", f"bytes {start}-{end - 1}/{total}"), *self.fields)
+
+
+@pytest.fixture
+def fs():
+    return QHttpFileSystem(proxy=None, retries=0, skip_instance_cache=True)
 
 
 def answered(status, content, *fields):
@@ -81,3 +110,112 @@ def test_file_system_less_than_was_asked_for_is_no_shorter_file():
         for path in "/b", "/c":
             with pytest.raises(OSError):
                 fs.cat_file(origin.url(path))
+
+
+# -- beyond the end
+@pytest.mark.parametrize("fields", [[TAG], []], ids=["etag", "no etag"])
+def test_file_first_read_beyond_the_end_is_empty_and_later_reads_work(fs, fields):
+    with Origin({"/a": Ranged(DATA, *fields)}) as origin, fs.open(origin.url("/a")) as file:
+        file.seek(150)
+        assert file.read(10) == b"" and file.tell() == 150
+        file.seek(90)
+        assert file.read(20) == DATA[90:] and file.size == 100
+        file.seek(0)
+        assert file.read() == DATA
+        assert origin.asked("/a")[0].get("range") == "bytes=150-159"
+
+
+@pytest.mark.parametrize("fields", [[TAG], []], ids=["etag", "no etag"])
+def test_file_that_is_shorter_than_it_was_is_an_error_where_it_ended_meanwhile(fs, fields):
+    with Origin({"/a": Ranged(DATA, *fields)}) as origin, fs.open(origin.url("/a"), block_size=1) as file:
+        assert file.read(10) == DATA[:10]
+        origin.answers["/a"].data = DATA[:50]
+        file.seek(60)
+        with pytest.raises(qhttp.BodyError, match="changed"):
+            file.read(10)
+
+
+# -- pieces
+ENDS = (None, -200, -101, -100, -99, -9, -2, -1, 0, 1, 2, 5, 50, 95, 99, 100, 101, 200)
+
+
+@pytest.mark.parametrize("n", [0, 1, 100])
+def test_cat_file_is_a_slice_whatever_the_ends(fs, n):
+    data = DATA[:n]
+    with Origin({"/a": Ranged(data, TAG)}) as origin:
+        pairs = list(itertools.product(ENDS, ENDS))
+        got = {(start, end): fs.cat_file(origin.url("/a"), start, end) for start, end in pairs}
+    assert got == {(start, end): data[start:end] for start, end in pairs}
+
+
+@pytest.mark.parametrize("start, end", [(-9, -2), (5, -3), (-9, 95), (None, -100), (None, -1), (-200, -50), (-9, None)])
+@pytest.mark.parametrize("n", [0, 4, 60, 180])
+def test_cat_file_from_the_end_of_a_file_that_has_changed_is_of_the_new_one(fs, start, end, n):
+    new = bytes(reversed(range(n)))
+    with Origin({"/a": Ranged(DATA, TAG)}) as origin:
+        assert fs.info(origin.url("/a"))["size"] == 100
+        origin.answers["/a"] = Ranged(new, ("ETag", '"2"'))
+        assert fs.cat_file(origin.url("/a"), start, end) == new[start:end]
+
+
+def test_cat_ranges_of_a_server_that_is_not_there_are_errors_in_their_places(fs, closed_port):
+    with Origin({"/a": Ranged(DATA)}) as origin:
+        gone, there = f"http://{closed_port.host}:{closed_port.port}/a", origin.url("/a")
+        got = fs.cat_ranges([gone, there, gone, there], [0, 5, 20, 50], [10, 8, 30, 60], on_error="return")
+        assert got[1::2] == [DATA[5:8], DATA[50:60]]
+        assert [type(piece) for piece in got[::2]] == [qhttp.ConnectError] * 2
+        with pytest.raises(qhttp.ConnectError):
+            fs.cat_ranges([gone, gone], [0, 20], [10, 30], on_error="raise")
+
+
+# -- refusals
+@pytest.mark.parametrize("ask", [
+    lambda fs, url, _: fs.info(url), lambda fs, url, _: fs.cat_file(url), lambda fs, url, _: fs.cat_file(url, 2, 5),
+    lambda fs, url, _: fs.cat_file(url, -5), lambda fs, url, _: fs.open(url).read(5), lambda fs, url, _: fs.ls(url),
+    lambda fs, url, path: fs.get_file(url, path),
+], ids=["info", "cat_file", "piece", "end", "open", "ls", "get_file"])
+def test_file_system_without_a_user_is_not_permitted_what_wants_one(fs, tmp_path, ask):
+    path = "/a/?token=SECRET"
+    with Origin({path: WANTS_USER}) as origin, pytest.raises(PermissionError, match="/a/: the server answered 401") as caught:
+        ask(fs, origin.url(path), tmp_path / "a")
+    assert "SECRET" not in str(caught.value) and list(tmp_path.iterdir()) == []
+
+
+def test_exists_is_false_of_what_wants_a_user(fs):
+    with Origin({"/a": WANTS_USER, "/b": Ranged(DATA)}) as origin:
+        assert [fs.exists(origin.url(path)) for path in ("/a", "/b")] == [False, True]
+
+
+def test_cat_ranges_of_what_wants_a_user_are_errors_in_their_places(fs):
+    with Origin({"/a": WANTS_USER, "/b": Ranged(DATA)}) as origin:
+        wanted = [origin.url(path) for path in ("/a", "/b", "/a", "/b")]
+        got = fs.cat_ranges(wanted, [0, 5, 20, 50], [10, 8, 30, 60])
+    assert [type(piece) for piece in got[::2]] == [PermissionError] * 2
+    assert got[1::2] == [DATA[5:8], DATA[50:60]]
+
+
+@pytest.mark.parametrize("ask", ["info", "cat_file"])
+def test_file_system_proxy_that_wants_a_user_does_not_permit(ask):
+    with Origin({"http://files.invalid/a": answer(407, b"", ("Proxy-Authenticate", 'Basic realm="x"'))}) as proxy:
+        fs = QHttpFileSystem(proxy=proxy.base, retries=0, skip_instance_cache=True)
+        with pytest.raises(PermissionError, match="answered 407"):
+            getattr(fs, ask)("http://files.invalid/a")
+
+
+# -- texts
+def test_ls_of_what_is_no_page_tells_no_query(fs):
+    path = "/a/?token=SECRET"
+    page = answer(200, b"x", ("Content-Type", "text/plain"))
+    with Origin({path: page}) as origin, pytest.raises(FileNotFoundError, match="/a/ is no page with links") as caught:
+        fs.ls(origin.url(path))
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status, kind", [
+    (404, FileNotFoundError), (410, FileNotFoundError), (401, PermissionError), (403, PermissionError), (407, PermissionError),
+    (500, OSError),
+])
+def test_error_of_a_status_is_one_of_files_and_tells_nothing_secret(status, kind):
+    error = error_of(status, "http://user:password@example.org:81/a?token=SECRET#b")
+    assert type(error) is kind and str(error).startswith("http://example.org:81/a")
+    assert not any(secret in str(error) for secret in ("user", "password", "SECRET"))

@@ -168,7 +168,7 @@ def test_body_of_bytes_goes_out_at_once(scripted_server, client):
 
 @pytest.mark.parametrize("answered", [faults.whole(), b"HTTP/1.1 103 Early Hints\r\n\r\n" + faults.whole()])
 @pytest.mark.parametrize("act, error", [("abort", "Aborted"), ("close", "NoError"), ("raise", "UnknownError")])
-def test_device_that_ends_the_request_when_asked_no_answer_behind_continue_is_read(scripted_server, client, answered, act, error):
+def test_device_that_ends_its_request_no_answer_behind_continue_is_read(scripted_server, client, answered, act, error):
     """All of it comes at once: the device is asked between two heads."""
     server = scripted_server([ReceiveHead(), Send(CONTINUE.data + answered)])
     recorded, device = client(server), Device(BODY)

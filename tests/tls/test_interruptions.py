@@ -2,21 +2,39 @@
 import gc
 import signal
 from itertools import count
-from threading import get_ident
+from threading import Semaphore, get_ident
 
 import pytest
 from support.actions import ReceiveRequest
 from support.gil import counts_references
 from tls.peers import SendRecords, Shake, answer
 
-BODY = bytes(range(256)) * 1024
+BODY = bytes(range(256)) * 256
+PATIENCE_S = 10
 N_MOMENTS, FAR, STEP = 40, 2000, 53         # each of the first calls of the collector, then some
 N_SIGNALS, LATER_S = 150, 20e-6
 
 
 @pytest.fixture
-def server(certificates, scripted_server):
-    return scripted_server(beyond=[Shake(certificates.server()), ReceiveRequest(), SendRecords(answer(BODY), (16384, 100))])
+def light_collector():
+    """What was made before is not looked at: each collection takes no time."""
+    before = gc.get_threshold()
+    gc.freeze()
+    yield
+    gc.set_threshold(*before)
+    gc.unfreeze()
+
+
+@pytest.fixture
+def sent():
+    """One for each answer that the server has sent: its thread makes no objects from then on."""
+    return Semaphore(0)
+
+
+@pytest.fixture
+def server(certificates, scripted_server, sent):
+    return scripted_server(beyond=[Shake(certificates.server()), ReceiveRequest(), SendRecords(answer(BODY), (4096, 100)),
+                                   lambda peer: sent.release()])
 
 
 def outcome(one, to_begin):
@@ -31,9 +49,9 @@ def outcome(one, to_begin):
 
 @counts_references
 @pytest.mark.parametrize("verb", ["abort", "readAll"])
-def test_tls_collector_that_calls_back_at_any_moment_is_sound(server, client, verb):
+def test_tls_collector_that_calls_back_at_any_moment_is_sound(server, client, sent, light_collector, verb):
     """Finalizers run wherever an object is made."""
-    before, here, ends = gc.get_threshold(), get_ident(), []
+    here, ends = get_ident(), []
     for nth in (*range(1, N_MOMENTS), *range(N_MOMENTS, FAR, STEP)):
         one, calls, read = client(server), count(1), []
 
@@ -42,14 +60,13 @@ def test_tls_collector_that_calls_back_at_any_moment_is_sound(server, client, ve
                 read.append(getattr(one.http, verb)() or b"")
 
         def begin(call=call):
+            assert sent.acquire(timeout=PATIENCE_S)
             gc.callbacks.append(call)
             gc.set_threshold(1, 1, 1)
 
-        try:
-            error, n = outcome(one, begin)
-        finally:
-            gc.set_threshold(*before)
-            gc.callbacks.clear()
+        error, n = outcome(one, begin)
+        gc.set_threshold(0)
+        gc.callbacks.remove(call)
         ends.append(error)
         if verb == "readAll":
             assert (error, n + len(b"".join(read))) == ("NoError", len(BODY))

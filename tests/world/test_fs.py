@@ -121,6 +121,14 @@ def test_cat_ranges_tell_errors_in_their_places_or_raise_them(fs, server, data):
         fs.cat_ranges(paths, [0, 0], [4, 4], on_error="raise")
 
 
+def test_cat_ranges_of_a_missing_file_do_not_end_requests_for_several_ranges(fs, server, data):
+    got = fs.cat_ranges([server.url("none")] * 3, [0, 1000, 5000], [10, 1010, 5010])
+    assert [type(piece) for piece in got] == [FileNotFoundError] * 3
+    with server.counting() as fetched:
+        assert fs.cat_ranges([server.url("data.bin")] * 2, [0, 5000], [10, 5010]) == [data[:10], data[5000:5010]]
+    assert fetched.ranges == ("bytes=0-9,5000-5009",)
+
+
 def test_cat_of_many_is_at_once(fs, server, data):
     paths = [server.url("data.bin"), server.url("empty"), server.url("sub/x%20y.txt")]
     assert list(fs.cat(paths).values()) == [data, b"", b"in the folder"]
