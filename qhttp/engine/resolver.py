@@ -102,15 +102,14 @@ class Resolver:
                 self._is_watched = False
 
     def forget(self, host: str, port: int, callback: _Callback) -> None:
-        """Whoever asked is not interested any more; a name for which that goes for all is not looked up."""
-        self._lock.acquire()
-        try:
-            waiting = self._asking.get((host, port), ())
-            for i, entry in enumerate(waiting):
-                if entry is not None and entry[1] == callback:
-                    waiting[i] = None   # type: ignore[index]  # () is empty
-        finally:
-            self._lock.release()
+        """Whoever asked is not interested any more; a name for which that goes for all is not looked up.
+
+        Without the lock: a signal's handler may abort a request while this thread has it. An entry is set to None by one step,
+        and none is moved."""
+        waiting = self._asking.get((host, port), ())
+        for i, entry in enumerate(waiting):
+            if entry is not None and entry[1] == callback:
+                waiting[i] = None       # type: ignore[index]  # () is empty
 
     def _n_wanted(self) -> int:
         """How many more threads are needed, and allowed. Under the lock."""

@@ -342,6 +342,18 @@ def test_lookup_of_a_name_that_is_being_looked_up_for_nobody_waits_for_that(reso
     assert asked.hosts == ["a.test"] and gone == []
 
 
+def test_lookup_can_be_forgotten_while_the_own_thread_has_the_lock(resolver, asked):
+    """By the handler of a signal, say, that aborts a request."""
+    asked.gate.clear()
+    gone = []
+    resolver.lookup(qhttp.loop(), "a.test", 80, gone.append)
+    with resolver._lock:
+        resolver.forget("a.test", 80, gone.append)
+    asked.gate.set()
+    turn_until(lambda: not resolver._asking)
+    assert gone == []
+
+
 def no_thread(*_):
     raise RuntimeError("can't start new thread")
 
