@@ -9,7 +9,7 @@ from _functools import partial  # type: ignore[import-not-found]  # functools it
 from _queue import Empty, SimpleQueue
 from _thread import allocate_lock, start_new_thread
 from _weakref import ref
-from errno import EMFILE, ENFILE, ENOMEM
+from errno import EINTR, EMFILE, ENFILE, ENOMEM
 from os import register_at_fork, strerror
 from time import monotonic, sleep
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     _Key: TypeAlias = tuple[str, int]           # (host, port)
     _Address: TypeAlias = tuple[int, Any]       # (family, sockaddr)
+    _Outcome: TypeAlias = tuple[list[_Address] | None, Exception | None]
     _Callback: TypeAlias = Callable[[list[_Address] | None, Exception | None], object]
 
 
@@ -202,7 +203,11 @@ class Resolver:
             except Empty:
                 return
             if self._begin(key):
-                self._tell(key, *outcome_of(key))
+                outcome: _Outcome = None, OSError(EINTR, strerror(EINTR))
+                try:
+                    outcome = outcome_of(key)
+                finally:                # an interruption, say: nobody else would tell
+                    self._tell(key, *outcome)
 
     def _watch(self) -> None:
         """On a thread that ends when nothing waits any more: takes more threads as look-ups become slow."""
@@ -255,7 +260,7 @@ class Resolver:
             self._lock.release()
 
 
-def outcome_of(key: _Key) -> tuple[list[_Address] | None, Exception | None]:
+def outcome_of(key: _Key) -> _Outcome:
     """(addresses, None), or (None, why there are none): whoever waits must hear of it, whatever it is."""
     try:
         return look_up(*key), None

@@ -56,6 +56,8 @@ cdef class TimeLimits:
             self.total_timer = self.call_in(self.options.total_ms, self.total_time_up)
 
     cdef object limit_connect(self):
+        """Begins, or begins anew where another connection is opened."""
+        self.connect_timer = cancelled(self.connect_timer)
         if self.options.connect_ms:
             self.connect_timer = self.call_in(self.options.connect_ms, self.connect_time_up)
 

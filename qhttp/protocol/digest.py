@@ -96,7 +96,7 @@ class Digest:
         elif is_utf8 and not name.isascii():
             fields = ["username*=UTF-8''" + "".join(chr(c) if c in _ATTR_CHARS else f"%{c:02X}" for c in name)]
         else:
-            fields = [f"username={quoted(user)}"]
+            fields = [f"username={quoted(name.decode('utf-8' if is_utf8 else 'latin-1'))}"]      # as it was hashed
         fields += [f"realm={quoted(self.realm)}", f"nonce={quoted(self._nonce)}", f"uri={quoted(target)}"]
         if self._opaque is not None:
             fields.append(f"opaque={quoted(self._opaque)}")

@@ -5,13 +5,14 @@ import gc
 import os
 import resource
 import socket
+import threading
 import time
 
 import pytest
 from core.process_tools import descriptors
 from engine.recording import PATIENCE_MS, Recorded
 from support import faults
-from support.actions import Pause, ReceiveRequest, Send
+from support.actions import Pause, ReceiveRequest, Reset, Send
 from support.loops import turn_until
 
 import qhttp
@@ -259,6 +260,30 @@ def test_connect_limit_does_not_cover_the_answer(scripted_server, client):
     recorded = client(scripted_server([ReceiveRequest(), Pause(0.1), Send(faults.whole())]))
     recorded.http.setConnectTimeout(50)
     assert recorded.get() == OK
+
+
+def test_connect_limit_of_an_attempt_that_was_reset_does_not_end_the_answer_to_the_next(scripted_server, client):
+    reset = threading.Event()
+
+    def refuse(peer):
+        try:
+            Reset()(peer)
+        finally:
+            reset.set()
+
+    server = scripted_server([refuse], beyond=[ReceiveRequest(), Pause(0.3), Send(faults.whole())])
+    recorded = client(server)
+    recorded.http.setConnectTimeout(150)
+
+    def wait_for_reset(state):          # the loop is told of it before it has seen that the connection stands
+        if state is recorded.http.Connecting and not reset.is_set():
+            qhttp.loop().call_soon(lambda: reset.wait(5))
+
+    recorded.http.stateChanged.connect(wait_for_reset)
+    assert recorded.get() == OK
+    assert len(server.connections) == 2
+    recorded.http.close()
+    recorded.wait()
 
 
 def test_connect_limit_leaves_nothing_open(blackhole):

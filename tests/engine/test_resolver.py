@@ -364,6 +364,19 @@ def test_lookup_without_a_thread_to_start_is_done_by_the_own_in_a_later_turn(res
     assert asked.idents == [threading.get_ident()] * 2
 
 
+def test_lookup_by_the_own_thread_that_is_interrupted_is_told_and_works_again(resolver, asked, monkeypatch):
+    with monkeypatch.context() as without:
+        without.setattr(resolver_module, "start_new_thread", no_thread)
+        asked.error, answers = KeyboardInterrupt(), []
+        resolver.lookup(qhttp.loop(), "a.test", 80, lambda *answer: answers.append(answer))
+        with pytest.raises(KeyboardInterrupt):
+            turn_until(lambda: answers)
+        turn_until(lambda: answers)
+    asked.error = None
+    assert answers[0][0] is None and isinstance(answers[0][1], OSError)
+    assert ask(resolver, "a.test") == [([(V4, ("a.test", 80))], None)]
+
+
 def test_lookup_after_no_thread_could_be_started_works_again(resolver, asked, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(resolver_module, "start_new_thread", no_thread)

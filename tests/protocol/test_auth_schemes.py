@@ -154,6 +154,7 @@ def test_digest_values_are_quoted_again():
     ("", "J\xe4s\xf8n", "s", 'username="J\xe4s\xf8n"'),
     (", charset=UTF-8", "J\xe4s\xf8n Doe", "s", "username*=UTF-8''J%C3%A4s%C3%B8n%20Doe"),       # as in RFC 7616 section 4
     (", charset=utf-8", "joe", "\u20ac", 'username="joe"'),
+    (", charset=UTF-8", "\u212aim", "s", 'username="Kim"'),         # the sign of Kelvin: its normal form is a K
     ("", "\u20ac*'", "s", "username*=UTF-8''%E2%82%AC%2A%27"),
     ("", "joe", "\u20ac", 'username="joe"'),
 ])
