@@ -157,10 +157,12 @@ cdef class Answered(Filed):
         values = [value for name, value in self.headers if name.lower() == "content-disposition"]
         path = path_for(self.runner.settings, self.given, target, values[0] if values else None)
         self.set_path(path)
-        self.is_there = ((self.runner.session is not None and self.is_done())
+        self.is_there = ((self.runner.session is not None and self.recorded() is not None)
                          or (self.runner.settings.existing == "skip" and access(path, 0)))
-        if not self.is_there and self.runner.settings.existing != "overwrite" and access(path, 0):
-            raise file_error(path, 17)
+        if not self.is_there and access(path, 0):
+            if self.runner.settings.existing != "overwrite":
+                raise file_error(path, 17)
+            self.refuse_own()
 
     def compare_size(self, n, exchange_is_known):
         size = self.given.get("size") if self.given is not None else None

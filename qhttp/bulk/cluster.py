@@ -186,8 +186,10 @@ class ClusterDownloader:
         shard, n_deaths = self._shards.pop(future)
         if future.status == "finished":
             outcomes = future.result()
-        elif future.status == "cancelled" or self.is_stopped:
+        elif self.is_stopped:
             outcomes = [None] * len(shard.rows)
+        elif future.status == "cancelled":
+            outcomes = [lost(row, "the cluster has let go of it, as it does when its scheduler is gone") for row in shard.rows]
         else:
             error = future.exception()
             if type(error).__name__ == "KilledWorker" and n_deaths + 1 < MAX_DEATHS:

@@ -41,16 +41,19 @@ cdef class Filed(Outcome):
             return not settings.dry_run
         if self.path is None:
             self.set_path(path_for(settings, self.given, self.target))
-        if self.runner.session is not None and self.is_done():
+        done = self.recorded() if self.runner.session is not None else None
+        if done is not None:
             self.was_skipped = True
-            self.end_with(None)
+            if self.is_listed_as(done):
+                self.end_with(None)
+            else:
+                self.check_existing()
             return False
         if c_access(PyBytes_AS_STRING(self.final), F_OK) == 0:
             if settings.existing != "overwrite":
                 self.meet_existing(settings)
                 return False
-            if self.was_made_now():
-                raise FileError(f"{self.path} was made by this run, for another URL: give one of them a name of its own")
+            self.refuse_own()
         if settings.dry_run:
             self.end_with(None)
             return False
@@ -69,6 +72,11 @@ cdef class Filed(Outcome):
         cdef int64_t passed_ns = <int64_t>self.runner.loop.now() - self.runner.started_ns
         return min(then_ns, wall_ns - passed_ns) <= made_ns <= max(wall_ns, then_ns + passed_ns) + CLOCKS_DIFFER_NS
 
+    def refuse_own(self):
+        """Raises FileError where what is to be overwritten is another row's of this run."""
+        if self.was_made_now():
+            raise FileError(f"{self.path} was made by this run, for another URL: give one of them a name of its own")
+
     def has_name(self):
         return self.runner.settings.name is not None or (self.given is not None and self.given.get("out") is not None)
 
@@ -80,18 +88,28 @@ cdef class Filed(Outcome):
         self.path, self.final = path, path.encode() if path.isascii() else fsencode(path)
         self.part = self.final + b".part"
 
-    def is_done(self):
+    def recorded(self):
+        """What the session knows of the file (a Done), if that was made for this URL and has the same size still; else None."""
         done = self.runner.session.lookup(self.path)
         if done is None or done.url != self.url:
-            return False
+            return None
         try:
             about = stat(self.path)
         except OSError:
             about = None
-        if about is None:
-            return False
+        if about is None or about.st_size != done.size:
+            return None
         self.size = done.size
-        return about.st_size == done.size
+        return done
+
+    def is_listed_as(self, done):
+        """Whether the row says nothing else of the file than what was recorded of it: the list may be a newer one."""
+        if self.given is None:
+            return True
+        from qhttp.bulk.verify import checksums_of
+        return self.given.get("size") in (None, done.size) and all(
+            checksum.digest.hex() == done.sha256 for checksum in checksums_of(self.given.get("checksum"))
+            if checksum.algorithm == "sha256")
 
     def meet_existing(self, settings):
         if settings.existing == "skip":

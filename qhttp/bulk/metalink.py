@@ -157,6 +157,8 @@ def metalink_rows(file: IO[bytes]) -> Iterator[tuple[int, dict[str, Any] | str]]
             problem = error.args[0]
         except ExpatError as error:
             problem = f"it is no XML: {str(error).partition(':')[0]}"
+        except (LookupError, ValueError):
+            problem = "its encoding is not one that can be read: use UTF-8"
         yield from document.found
         document.found.clear()
         if problem:

@@ -102,6 +102,7 @@ cdef class Patience(Intake):
     def queue_again(self, Transfer transfer):
         if transfer not in self.delayed:
             return
+        self.hosts.setdefault(transfer.host.origin, transfer.host)      # it may have been forgotten while it had nothing to do
         transfer.host.again.append(transfer)
         self.n_waiting += 1
         self.list_host(transfer.host)

@@ -79,9 +79,10 @@ def _unknown(word: str) -> str:
 
     from qhttp.cli.foreign import HINTS
     name = word.partition("=")[0]
-    hint = HINTS.get(name) or (HINTS.get(name[:2]) if name[1:2] != "-" else None)
-    if hint:
-        return f"{name} is not an option here: {hint}"
+    if name not in HINTS and name[1:2] != "-" and name[:2] in HINTS:
+        name = name[:2]                 # what is joined to it may be a password
+    if name in HINTS:
+        return f"{name} is not an option here: {HINTS[name]}"
     close = get_close_matches(name, [flag for option in OPTIONS for flag in option.flags if flag.startswith("--")], 1)
     did_you = f"did you mean {close[0]}? " if close else ""
     return f"there is no option {shown(name)}: {did_you}qhttp --help-all shows them all"

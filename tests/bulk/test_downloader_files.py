@@ -298,6 +298,14 @@ def test_downloader_two_answers_of_one_name_one_is_an_error(tmp_path):
     assert sorted(map(str, seen.kinds.values())) == ["FileError", "None"] and files_in(tmp_path) == {"same": body(LARGE)}
 
 
+@both_paths
+def test_downloader_two_answers_of_one_name_one_after_the_other_the_second_overwrites_nothing(n, tmp_path):
+    with Origin({f"/{name}": answer(200, body(n, seed), disposition("same")) for seed, name in enumerate("ab")}) as origin:
+        rows = [origin.url("/a"), origin.url("/b")]
+        seen = download(rows, dir=tmp_path, content_disposition=True, existing="overwrite", jobs=1)
+    assert seen.kinds == {"a": None, "b": "FileError"} and files_in(tmp_path) == {"same": body(n, 0)}
+
+
 # -- what is no file
 @pytest.mark.parametrize("settings", [{"existing": "error"}, {"existing": "overwrite"}, {"into": "bytes"}])
 def test_downloader_dry_run_asks_for_nothing(settings, tmp_path):

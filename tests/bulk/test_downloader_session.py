@@ -1,4 +1,5 @@
 """Runs one after the other with one session: what is done is not asked for again, parts are continued, changes are noticed."""
+import hashlib
 import os
 import threading
 
@@ -68,6 +69,36 @@ def test_session_file_that_is_not_as_it_was_is_not_done(how, n, kept):
         transfer = one(origin.url("/a"), existing="overwrite", **kept)
         assert len(origin.log) == 2 and not transfer.was_skipped
     assert listed(kept) == {"a": body(n)}
+
+
+@both_paths
+@pytest.mark.parametrize("existing", ["error", "skip", "overwrite"])
+@pytest.mark.parametrize("newer, error", [
+    ({"size": 0}, "BodyError"), ({"checksum": "sha256:" + "0" * 64}, "ChecksumMismatch"), ({"size": None}, None),
+    ({"checksum": None}, None), ({"checksum": ["sha-256=" + "0" * 64, "md5:" + "0" * 32]}, "ChecksumMismatch")])
+def test_session_done_row_of_which_a_newer_list_says_something_else_is_an_error(newer, error, existing, n, kept):
+    data = body(n)
+    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    row = {"size": n, "checksum": digest} | {name: value for name, value in newer.items() if value is not None}
+    with Origin({"/a": answer(200, data)}) as origin:
+        one({"url": origin.url("/a"), "checksum": digest}, **kept)
+        transfer = one({"url": origin.url("/a"), **row}, existing=existing, **kept)
+        assert len(origin.log) == 1
+    assert (type(transfer.error).__name__ if transfer.error else None, transfer.was_skipped) == (error, error is None)
+    assert listed(kept) == {"a": data}
+
+
+@pytest.mark.parametrize("is_sound", [True, False])
+def test_session_done_row_that_has_a_checksum_by_now_is_looked_at(is_sound, kept):
+    data = body(LARGE)
+    with Origin({"/a": answer(200, data)}) as origin:
+        path = one(origin.url("/a"), **kept).path
+        if not is_sound:
+            with open(path, "r+b") as file:
+                file.write(bytes([data[0] ^ 1]))
+        transfer = one({"url": origin.url("/a"), "checksum": f"sha256:{hashlib.sha256(data).hexdigest()}"}, **kept)
+        assert len(origin.log) == 1
+    assert (transfer.error is None) is transfer.was_skipped is is_sound
 
 
 def test_session_other_url_of_the_same_name_is_not_done(kept):

@@ -120,6 +120,8 @@ def test_metalink_file_that_cannot_be_read_is_an_error_and_the_next_is_read(inne
 
 @pytest.mark.parametrize("data, error", [
     ("", "it is no XML"), ("http://a.test/\n", "it is no XML"), ("<metalink/>", "it is no Metalink 4"),
+    ('<?xml version="1.0" encoding="xxx"?><metalink/>', "its encoding"),
+    ('<?xml version="1.0" encoding="gb2312"?><a/>', "its encoding"),
     (f"<other {NS}/>", "it is no Metalink 4"),
     ('<metalink version="3.0" xmlns="http://www.metalinker.org/"/>', "it is no Metalink 4"),
     (f'<!DOCTYPE metalink [<!ENTITY e "http://a.test/">]><metalink {NS}><file name="a"><url>&e;</url></file></metalink>',

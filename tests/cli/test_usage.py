@@ -81,7 +81,7 @@ def test_main_setting_that_the_downloader_refuses_is_wrong_usage(command):
 @pytest.mark.parametrize("words", [
     ["http:/joe:secret@example.org/?token=secret", URL], ["joe:secret@example.org/a?secret"], ["ftp://joe:secret@example.org/?secret"],
     [URL, "-H", "X-Token secret"], ["http://joe:secret@/?secret"], ["http://joe:secret@example.org/?secret"],
-    [URL, "--pass=secret"],
+    [URL, "--pass=secret"], [URL, "-ujoe:secret"], [URL, "-bname:secret"], [URL, "-xjoe:secret@proxy"], [URL, "-Asecret"],
 ])
 def test_main_wrong_usage_shows_nothing_secret(command, words):
     ran = command(*words)

@@ -58,6 +58,11 @@ class BulkScene:
         downloader.finished.connect(self.take_end)
         downloader.failed.connect(self.take_end)
 
+    @property
+    def errors(self):
+        """Of the transfers: what was swallowed on the way stands in their contexts."""
+        return [transfer.error for transfer in self.ends if transfer.error is not None]
+
     def take_end(self, transfer):
         self.ends.append(transfer)
 

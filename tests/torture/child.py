@@ -19,6 +19,7 @@ N_WARM_UPS = 8              # imports, caches
 N_CANCELLED = 70            # so many cancelled timers make the loop forget all such
 N_KEPT = 16                 # so many dead MemoryErrors are kept by the interpreter
 LEFT = " are left"
+WITHOUT_ERROR = "error return without exception set"    # CPython 3.11 where there is no memory for the frame of a call
 
 
 @dataclass
@@ -122,7 +123,7 @@ class Stage:
         raised = [*scene.raised, *raised]
         found = [*self.odd(raised, n_failed)]
         scene.raised = words = [repr(error) for error in raised]
-        lines = [line for error in raised for line in lines_of(error)]
+        lines = [line for error in [*raised, *scene.errors] for line in lines_of(error)]
         raised = None           # they hold all that was there when they were raised
         forget_last_resort()
         gc.collect()
@@ -145,6 +146,8 @@ class Stage:
         for error in raised:
             if not n_failed or not isinstance(error, (MemoryError, OSError, qhttp.QHttpError, ImportError)):
                 if isinstance(error, RuntimeError) and ("thread" in str(error) or "lock" in str(error)):
+                    continue
+                if n_failed and isinstance(error, SystemError) and str(error) == WITHOUT_ERROR:
                     continue
                 yield f"raised: {''.join(traceback.format_exception(error, limit=-6))}"
 

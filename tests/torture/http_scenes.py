@@ -26,6 +26,7 @@ class HttpScene:
     """Some requests on one QHttp. Subclasses say which (`queue`) and what must come (`expected`: a body for each id)."""
 
     settings = ()           # names of setters and their arguments
+    errors = ()             # that are not raised: a QHttp tells its own by a name
     mode = qhttp.QHttp.ConnectionModeHttp
 
     def __init__(self, place):

@@ -45,6 +45,29 @@ def rows(server, n=N):
     return [{"url": server.url(number), "out": str(number), "size": FILES.size(number)} for number in range(n)]
 
 
+def test_cluster_that_lets_go_of_shards_has_failed_to_do_them(cluster, server, tmp_path):
+    """As distributed does with all futures when the connection to its scheduler is lost."""
+    cluster_downloader = module("qhttp.bulk.cluster").ClusterDownloader
+    with cluster_downloader(cluster.scheduler_address, rows(server, 400), dir=str(tmp_path), shard_rows=50) as downloader:
+        ended, failed, overs, released = [], [], [], []
+
+        def release(outcome):
+            if not released:
+                released.extend(downloader._shards)
+                for future in released:
+                    future.cancel()
+
+        downloader.finished.connect(ended.append)
+        downloader.finished.connect(release)
+        downloader.failed.connect(failed.append)
+        downloader.done.connect(overs.append)
+        downloader.run()
+        left = [int(row["out"]) for row in downloader.left()]
+    assert overs == [True] and len(ended) + len(failed) == 400 and downloader.n_failed == len(failed) > 0
+    assert sorted(left) == sorted(int(outcome.row["out"]) for outcome in failed)
+    assert "scheduler" in str(failed[0].error)
+
+
 def is_whole(folder, n=N):
     return all((Path(folder) / str(number)).read_bytes() == FILES.view(number) for number in range(n))
 
