@@ -21,8 +21,8 @@ def plain_path(path: Any) -> Any:
         return path
     if is_url(path):
         text = bytes(path.toEncoded()).partition(b"#")[0]
-        _, colon, rest = text.partition(b"://")
-        if not colon:
+        scheme, colon, rest = text.partition(b"://")
+        if not colon or b"/" in scheme or b"?" in scheme:       # it has none: that stands in its path or query
             return text
         at = min(place for place in (rest.find(b"/"), rest.find(b"?"), len(rest)) if place >= 0)
         return rest[at:] if rest[at:at + 1] == b"/" else b"/" + rest[at:]
@@ -49,9 +49,10 @@ def checked_host(hostname: str) -> str:
             raise ValueError(f"hostname must be a name or an address alone, not {_shown(hostname)}")
         return name
     if not name.isascii():
-        try:
-            name = name.encode("idna").decode("ascii")
-        except UnicodeError as error:
+        from qhttp.protocol.url import DEVIATIONS, encoded_host
+        try:                            # one with two meanings goes where a URL with it goes
+            name = name.encode("idna").decode("ascii") if DEVIATIONS.isdisjoint(name) else encoded_host(name, False)
+        except ValueError as error:
             raise ValueError(f"hostname has no form for the wire: {_shown(hostname)}: {error}") from None
     if any(c <= " " or c == "\x7f" or c in "/?#@\\[]%:" for c in name):
         raise ValueError(f"hostname must be a name or an address alone, not {_shown(hostname)}")

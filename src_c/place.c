@@ -158,6 +158,18 @@ int qh_place_write(qh_place *place)
     return 0;
 }
 
+/* For file systems that have neither RENAME_NOREPLACE nor links, as those over object stores: they have no call that would
+ * exclude that somebody takes the name between the look and the renaming. */
+static int rename_if_free(const qh_place *place)
+{
+    struct stat there;
+    if (lstat(place->path, &there) == 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return errno == ENOENT ? rename(place->part, place->path) : -1;
+}
+
 static int rename_part(const qh_place *place)
 {
     struct stat opened, named;
@@ -173,6 +185,8 @@ static int rename_part(const qh_place *place)
         result = link(place->part, place->path);
         if (result == 0)
             (void)unlink(place->part);
+        else if (errno == EPERM || errno == ENOSYS || errno == EOPNOTSUPP)
+            result = rename_if_free(place);
     }
     return result;
 }

@@ -110,7 +110,8 @@ def final(transfer: Transfer) -> Transfer:
 
 
 def checked_ranges(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    return [(int(start), int(end)) for start, end in ranges]
+    from operator import index
+    return [(index(start), index(end)) for start, end in ranges]
 
 
 def pieces_of(answer: Transfer, wanted: list[tuple[int, int]]) -> list[bytes]:

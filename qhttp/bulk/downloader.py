@@ -94,15 +94,18 @@ class Downloader(Lanes):
 
     def add(self, row: str | dict[str, Any]) -> None:
         """Queues one more."""
+        self.check_open()
         self._added.append(row)
         if not self._has_queue:
-            self._has_queue = True
             self.add_source(self._take_added())
+            self._has_queue = True
 
     def _take_added(self) -> Iterator[str | dict[str, Any]]:
-        while self._added:
-            yield self._added.popleft()
-        self._has_queue = False
+        try:
+            while self._added:
+                yield self._added.popleft()
+        finally:                        # left() may stop in the midst
+            self._has_queue = False
 
     # -- going
     def start(self) -> None:

@@ -178,7 +178,8 @@ cdef class Filed(Outcome):
         self.wanting = sink
         if self.is_opening:
             return
-        if self.fd >= 0 and self.is_empty and isinstance(sink, PartSink):
+        if (self.fd >= 0 and self.is_empty and isinstance(sink, PartSink)
+                and Version.of(self.headers, self.n_total or None).is_known):       # else what is noted of it would stay
             (<PartSink>sink).opened(self.fd, 0)     # nothing has been written since it was emptied
             self.note_part()
             return

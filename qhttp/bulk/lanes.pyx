@@ -211,7 +211,7 @@ cdef class Lanes(Scarcity):
                     self.n_waiting -= 1
         else:
             for waiting in host.again:
-                if (<Transfer>waiting).told() is not waiting:
+                if (<Transfer>waiting).told() is not waiting and (<Transfer>waiting).state != ENDED:
                     transfer = waiting
                     host.again.remove(transfer)
                     break
@@ -379,7 +379,8 @@ cdef class Lanes(Scarcity):
         """The first of those whose requests are out has the lane now; if the connection is gone, all are as if they were
         not."""
         cdef Transfer first = followers[0], follower
-        if first.exchange is not None and first.exchange.connection is not None and not self.is_stopping:
+        if (first.state != ENDED and first.exchange is not None and first.exchange.connection is not None
+                and not self.is_stopping):
             try:
                 behind = followers[1:]
                 self.busy.add(first)
@@ -395,6 +396,8 @@ cdef class Lanes(Scarcity):
             if follower.exchange is not None:
                 follower.exchange.withdraw()
             follower.exchange = None
+            if follower.state == ENDED:     # a piece, say, that is not wanted any more
+                continue
             try:
                 host.again.append(follower)
                 self.n_waiting += 1

@@ -74,8 +74,11 @@ def without_user(given: Any) -> Any:
 
 
 def checked_headers(given: Any) -> list[tuple[str, str]]:
-    """(name, value) pairs that may be sent. Raises ValueError."""
-    pairs = [(str(name), str(value)) for name, value in (given.items() if isinstance(given, dict) else given)]
+    """(name, value) pairs that may be sent. Raises ValueError, TypeError."""
+    pairs = [(name, value) for name, value in (given.items() if isinstance(given, dict) else given)]
+    for name, value in pairs:
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError(f"headers must be pairs of str, not of {type(name).__name__} and {type(value).__name__}")
     check_fields("GET", pairs, False)
     for name, _ in pairs:
         if name.lower() in OURS:

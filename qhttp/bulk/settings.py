@@ -138,7 +138,7 @@ class Settings:
         self.dir = abspath(fsdecode(self.dir))      # names in a session must not depend on where it is run
         self.session = None if self.session is None else fsdecode(self.session)
         pairs = self.headers.items() if isinstance(self.headers, dict) else self.headers
-        self.headers = tuple((str(name), str(value)) for name, value in pairs)
+        self.headers = tuple((name, value) for name, value in pairs)
         names = (self.hashes,) if isinstance(self.hashes, str) else self.hashes
         if not isinstance(names, (tuple, list)) or not all(isinstance(name, str) for name in names):
             raise TypeError("hashes must be names of algorithms, such as sha256")

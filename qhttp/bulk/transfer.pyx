@@ -406,6 +406,7 @@ cdef class Transfer(Answered):
 
     def make_check(self):
         """What has to be compared before the file may have its name, or None."""
+        self.check = None               # of an earlier try
         settings = self.runner.settings
         given = self.given.get("checksum") if self.given is not None else None
         if (given is None and not settings.hashes and not (settings.server_digest and self.has_digest)

@@ -508,7 +508,7 @@ cdef class Exchange(Sending):
         self.n_repeats += 1
         self.connection = None
         self.answer_begun = self.reading_told = self.head_told = self.head_done = False
-        self.is_challenge = self.repeats = self.stop_sending = self.sent_ahead = False
+        self.is_challenge = self.repeats = self.stop_sending = self.sent_ahead = self.end_held = False
         self.n_told = 0
 
     cdef object hand_over(self, Connection connection):

@@ -16,7 +16,7 @@ WRITTEN_HOST_LEN_CAP = 1024     # of a host as it is written, before IDNA, whose
 
 _HOST = "abcdefghijklmnopqrstuvwxyz0123456789-._"
 _HEX = "0123456789abcdef"
-_DEVIATIONS = frozenset("\xdf\u1e9e\u03c2\u200c\u200d")     # IDNA 2003 and 2008 have different hosts for these (UTS 46)
+DEVIATIONS = frozenset("\xdf\u1e9e\u03c2\u200c\u200d")     # IDNA 2003 and 2008 have different hosts for these (UTS 46)
 
 
 class Url:
@@ -130,7 +130,7 @@ def split_authority(text: str, default_port: int, is_shown: bool = True) -> tupl
         raise ValueError("URL has several colons in its host: an IPv6 address stands in brackets")
     if not host:
         raise ValueError("URL has no host: write scheme://host/path")
-    wire = host.lower() if host.isascii() else _idna(host, is_shown)
+    wire = host.lower() if host.isascii() else encoded_host(host, is_shown)
     if wire.strip(_HOST):
         raise ValueError(f"URL has a host with a character that no host has: correct it{_shown(host, is_shown)}")
     labels = wire.removesuffix(".").split(".")
@@ -216,7 +216,7 @@ def _ipv6(literal: str) -> str:
         raise ValueError("URL has a broken IPv6 address: write it without a zone, as [2001:db8::1]") from None
 
 
-def _idna(host: str, is_shown: bool) -> str:
+def encoded_host(host: str, is_shown: bool) -> str:
     """`host` for the wire: by the package idna (UTS 46, as in browsers), else by Python's older rules where both agree."""
     if len(host) > WRITTEN_HOST_LEN_CAP:
         raise ValueError("URL has a host that is too long: correct it")
@@ -224,7 +224,7 @@ def _idna(host: str, is_shown: bool) -> str:
     try:
         import idna
     except ImportError:
-        if not _DEVIATIONS.isdisjoint(host):
+        if not DEVIATIONS.isdisjoint(host):
             raise ValueError("URL has a host that only the package idna can encode, write it in its xn-- form or "
                              f"pip install qhttp[idna]{_shown(host, is_shown)}") from None
         encode = lambda: host.encode("idna")

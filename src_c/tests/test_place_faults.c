@@ -147,6 +147,29 @@ static void test_writes_nothing(void)
     expect_n("names", n_names(), 0);
 }
 
+static void test_neither_flag_nor_links(void)
+{
+    static const int ERRORS[] = {EPERM, ENOSYS, EOPNOTSUPP};
+    for (size_t i = 0; i < sizeof ERRORS / sizeof ERRORS[0]; i++)
+        for (int is_taken = 0; is_taken < 2; is_taken++) {
+            row(is_taken ? "place_without_flag_and_links_taken_name_kept" : "place_without_flag_and_links_renamed");
+            qh_place place = {.part = part, .path = path, .data = DATA, .len = DATA_LEN, .fd = -1, .size = DATA_LEN,
+                              .is_named = true};
+            int other = is_taken ? open(path, O_WRONLY | O_CREAT, 0600) : -1;
+            if (is_taken)
+                require(other >= 0 && close(other) == 0, "another's file");
+            fault.is_on = fault.has_no_flag = true;
+            fault.which = CALL_LINK, fault.n_good = 0, fault.n_bad = 1, fault.error = ERRORS[i];
+            expect_n("writing", (uint64_t)qh_place_write(&place), 0);
+            int result = qh_place_rename(&place);
+            fault.is_on = fault.has_no_flag = false;
+            expect_n("error", (uint64_t)(result < 0 ? place.error : 0), (uint64_t)(is_taken ? EEXIST : 0));
+            expect(has_content(path) == !is_taken, "what has the name is wrong");
+            expect_n("names", n_names(), 1);
+            (void)unlink(path);
+        }
+}
+
 /* Names without a folder are in the current one, which a file without a name cannot be made by. */
 static void test_no_folder_in_the_name(void)
 {
@@ -186,6 +209,7 @@ int main(void)
         run_row(i);
     }
     test_writes_nothing();
+    test_neither_flag_nor_links();
     test_no_folder_in_the_name();
     test_path_too_long();
     require(rmdir(folder) == 0, "rmdir");

@@ -56,6 +56,21 @@ def test_slot_turns_the_loop_and_answers(refusing, client):
     assert (c.statuses, len(c.asked), c.told.of("done")) == ([200], 1, [False])
 
 
+@pytest.mark.parametrize("ending", ENDING)
+def test_slot_turns_the_loop_until_the_refusal_has_ended_the_answer_behind_is_whole(scripted_server, client, ending):
+    answer = whole(BODY)
+    server = scripted_server([ReceiveRequest(), *ENDING[ending]],
+                             beyond=[ReceiveRequest(), Send(answer[:-20]), Pause(0.03), Send(answer[-20:])])
+    c = client(server)
+
+    def turn(authenticator):
+        assert not c.http.waitForDone(80)
+        answering(authenticator)
+
+    c.answers = [turn]
+    assert c.get() == ("NoError", BODY)
+
+
 def test_slot_turns_the_loop_and_does_not_answer(refusing, client):
     c = client(refusing, answers=[lambda authenticator: c.http.waitForDone(80)])
     assert c.get() == (REJECTED, b"")

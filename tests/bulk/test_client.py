@@ -354,6 +354,12 @@ def test_client_get_ranges_content_range_has_to_be_one(values, client):
         client.get_ranges(origin.url("/a"), [(5, 10)])
 
 
+@pytest.mark.parametrize("pair", [(0.5, 10.9), ("0", "5"), (0, None)])
+def test_client_get_ranges_of_what_are_no_numbers_is_refused(client, pair):
+    with pytest.raises(TypeError):
+        client.get_ranges("http://127.0.0.1:9/a", [pair])
+
+
 def test_client_get_ranges_of_one_piece(client):
     with Origin({"/a": Versioned(DATA)}) as origin:
         origin.answers["/a"] = lambda request: single(5, 10)

@@ -95,6 +95,13 @@ def test_checksum_that_the_server_sends_has_to_hold(field, n, tmp_path):
     assert seen.kinds == {"a": None, "b": "ChecksumMismatch"} and names_in(tmp_path) == ["a"]
 
 
+def test_checksum_of_a_try_that_failed_is_not_that_of_the_file(tmp_path):
+    answers = Each(answer(200, b"good", sent("Repr-Digest", b"other")), answer(200, b"good"))
+    with Origin({"/a": answers}) as origin:
+        transfer = one(origin.url("/a"), dir=tmp_path, retries=1)
+    assert (transfer.error, transfer.n_retries, transfer.sha256) == (None, 1, None)
+
+
 @pytest.mark.parametrize("fields, settings", [
     ([sent("Repr-Digest", b"other")], {"server_digest": False}), ([("Content-MD5", "1B2M2Y8AsgTpgAmY7PhCfg==")], {}),
     ([("Repr-Digest", "sha-256=:nonsense:, x")], {}), ([("Digest", "UNIXsum=30637")], {}), ([("Repr-Digest", "")], {}),

@@ -1,7 +1,8 @@
 """Rows in: lazily, from several iterables, while it runs; and slots that do as they like."""
 import pytest
-from bulk.downloads import LARGE, SMALL, Quick, body, download, files_in, running
+from bulk.downloads import LARGE, SMALL, Quick, body, download, files_in, names_in, running
 from bulk.origin import Each, Origin, answer
+from core.process_tools import in_thread
 from support.actions import Drain
 from support.watchdog import limited
 
@@ -107,6 +108,28 @@ def test_intake_of_rows_that_come_while_it_runs(tmp_path):
         downloader.finished.connect(more)
         assert downloader.run()
     assert len(seen.finished) == 30 and seen.had_errors == [False]
+
+
+def test_intake_row_added_from_another_thread_is_refused_and_later_ones_are_fetched(tmp_path):
+    with Origin(numbered(2)) as origin, running([], dir=tmp_path) as (downloader, _):
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="thread"):
+                in_thread(lambda: downloader.add(origin.url("/0")))
+        downloader.add(origin.url("/1"))
+        assert downloader.run()
+    assert names_in(tmp_path) == ["1"]
+
+
+def test_intake_row_added_after_left_was_not_read_to_its_end_is_fetched(tmp_path):
+    with Origin(numbered(4)) as origin, running([], dir=tmp_path) as (downloader, _):
+        for number in range(3):
+            downloader.add(origin.url(f"/{number}"))
+        left = downloader.left()
+        assert next(left)["url"] == origin.url("/0")
+        left.close()
+        downloader.add(origin.url("/3"))
+        assert downloader.run()
+    assert "3" in names_in(tmp_path)
 
 
 def test_intake_after_the_end_goes_on(tmp_path):

@@ -180,6 +180,8 @@ def test_downloader_headers_that_are_not_the_callers_are_refused(headers, word):
         ({"netrc": "/dev/null/netrc"}, ValueError),
         ({"context": 5}, TypeError),
         ({"headers": 5}, TypeError),
+        ({"headers": [(b"Authorization", b"Bearer x")]}, TypeError),
+        ({"headers": {"X": None}}, TypeError),
         ({"no_such": 1}, TypeError),
     ],
 )

@@ -105,7 +105,7 @@ def test_constructor_parent_that_cannot_be_one_refused_by_name(nonsense):
     (("h", HTTP, 0), {}, "h"), (("h", HTTP, 81), {}, "h:81"), (("h",), {"port": 81}, "h:81"), (("h", 65535), {}, "h:65535"),
     (("h", 1), {}, "h:1"), (("h", HTTP), {"port": 443}, "h:443"), ((), {"hostname": "h", "port": 82}, "h:82"),
     (("[::1]", 81), {}, "[::1]:81"), (("::1", 81), {}, "[::1]:81"), (("::1",), {}, "[::1]"),
-    (("b\xfccher",), {}, "xn--bcher-kva"),
+    (("b\xfccher",), {}, "xn--bcher-kva"), (("stra\xdfe",), {}, "xn--strae-oqa"),
     (("H",), {}, "H"), (("a.b.",), {}, "a.b."), (("a_b-c",), {}, "a_b-c")])
 def test_constructor_server_given_used_by_the_first_request(host_field, arguments, keywords, expected):
     assert host_field(QHttp(*arguments, **keywords)) == expected
