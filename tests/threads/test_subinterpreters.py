@@ -18,7 +18,9 @@ except ImportError:
     make = lambda isolated: _interpreters.create(isolated=isolated)
     run = _interpreters.run_string
 
-IMPORTS = '''
+IMPORTS = f'''
+import sys
+sys.path[:] = {sys.path}                            # the same qhttp, where there are two
 try:
     import qhttp
     qhttp.QHttp
