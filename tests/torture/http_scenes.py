@@ -354,6 +354,8 @@ class InThread(HttpScene):
         yield from self.judge()
 
     def close(self):
+        if self.http is not None:       # it has begun, and takes its time
+            self.lock.acquire(timeout=PATIENCE_S)
         self.problem = None             # it holds all that was there when it was raised
         super().close()
 
