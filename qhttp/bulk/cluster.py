@@ -116,7 +116,8 @@ class ClusterDownloader:
         self.finished, self.failed, self.done = Signal("finished", 1), Signal("failed", 1), Signal("done", 1)
         self.n_done = self.n_failed = self.n_skipped = self.n_retries = self.n_bytes = self.n_files_waiting = 0
         self.running: list[Any] = []
-        n_workers = max(1, len(self._client.scheduler_info(n_workers=-1)["workers"]))
+        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        n_workers = max(1, sum(worker["nthreads"] for worker in workers))       # each of their threads is one
         self._plan = ShardPlan(n_workers, settings.get("per_host", PER_HOST), shard_rows, WINDOW)
         self._shards: dict[Any, tuple[Shard, int]] = {}         # future -> shard, how many workers have died over it
         self._not_done: deque[dict[str, Any]] = deque()

@@ -8,6 +8,7 @@ after https, nor for another port of the first host.
 from __future__ import annotations
 
 from qhttp._core import describe_head
+from qhttp.bulk.requests import url_of
 from qhttp.bulk.settings import Settings
 from qhttp.engine.authentication import AGAIN, UNKNOWN, Parties, Party
 from qhttp.errors import AuthenticationRequired, ProxyAuthenticationRequired, QHttpError
@@ -58,7 +59,10 @@ class Identity:
         origin = transfer.place[0]
         login = self._user if transfer.is_at_home else None
         if login is None and self._netrc:
-            login = self._login_at(origin, transfer)
+            try:
+                login = self._login_at(origin, transfer)
+            except (OSError, ValueError):       # it was good when the run began: without, and the server will tell
+                login = None
         if login is None:
             return None
         party = self._origins.for_origin((*origin, login[0]))
@@ -84,12 +88,12 @@ class Identity:
         route = transfer.route
         proxy = route.proxy.party if route.is_fetched else None
         fields = []
+        transfer.editions = (proxy.edition if proxy is not None else 0, self._edition(transfer))
         method, target, _ = head.split(b" ", 2)
         for name, party in ((b"Proxy-Authorization", proxy), (b"Authorization", self._party(transfer))):
             value = party.value(method.decode(), target.decode()) if party is not None and party.scheme is not None else None
             if value is not None:
                 fields.append((name, value.encode("latin-1")))
-        transfer.editions = (proxy.edition if proxy is not None else 0, self._edition(transfer))
         return fields or None
 
     def _edition(self, transfer: Any) -> int:
@@ -134,7 +138,7 @@ class Identity:
             if one is not None and one.scheme is not None:
                 one.accepted(", ".join(value for field, value in transfer.headers if field.lower() == name), edition)
         if self.cookies is not None:
-            self.cookies.store(transfer.url_effective, transfer.headers)
+            self.cookies.store(url_of(transfer.place), transfer.headers)
 
 
 def _values(block: bytes, name: str) -> list[str]:

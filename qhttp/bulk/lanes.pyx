@@ -56,7 +56,7 @@ cdef class Lanes(Scarcity):
         return self.has_begun and not self.is_over
 
     cdef bint is_blocked(self):
-        return self.n_emitting > 0 or self.files.n_telling > 0      # a slot runs, and others wait to be told
+        return self.n_emitting > 0 or self.is_reading or self.files.n_telling > 0       # all wait for code of the user's
 
     cdef object run_deferred(self):
         try:
@@ -337,8 +337,8 @@ cdef class Lanes(Scarcity):
                 if follower.state == WAITING:
                     self.put_back(follower)
                 continue
-            if (self.is_stopping or transfer.exchange is not exchange or not exchange.may_send_behind()
-                    or not follower.may_go_ahead()):
+            if (self.is_stopping or transfer.exchange is not exchange or exchange.connection is not connection
+                    or not exchange.may_send_behind() or not follower.may_go_ahead()):
                 self.put_back(follower)
                 break
             try:
@@ -352,7 +352,7 @@ cdef class Lanes(Scarcity):
             except Exception as error:
                 self.not_sent_ahead(transfer, follower)
                 follower.end_with(error if isinstance(error, QHttpError) else RequestError(str(error)))
-        if any_new and transfer.exchange is exchange:
+        if any_new and transfer.exchange is exchange and exchange.connection is connection:
             connection.send_line()
 
     def not_sent_ahead(self, Transfer transfer, Transfer follower):

@@ -130,12 +130,11 @@ cdef class Patience(Intake):
     def look(self):
         """Looks, now and then, whether a running transfer is too slow."""
         cdef Transfer transfer
-        cdef uint64_t now = self.loop.now()
         self.watch = None
         self.loop.schedule(self)        # the pump sets the next look, now or as soon as it can
         for transfer in list(self.busy):
             if transfer.state == RUNNING:
-                error = self.overdue(transfer, now)
+                error = self.overdue(transfer, self.loop.now())     # slots may have run since the last one was looked at
                 if error is not None:
                     transfer.time_out(error)
 

@@ -49,6 +49,12 @@ def head_tail(settings: Settings, origin: tuple[str, str, int]) -> bytes:
     return b" HTTP/1.1\r\n" + b"\r\n".join([*lines, b"\r\n"])
 
 
+def url_of(place: tuple[tuple[str, str, int], bytes]) -> str:
+    """The URL of a request as it is made: however it was written, cookies go by this one."""
+    origin, target = place
+    return f"{origin[0]}://{host_field(origin)}{target.decode('ascii')}"
+
+
 def fields_for(runner: Any, transfer: Any) -> list[tuple[str, str]]:
     """The fields of a transfer's request that is not a plain one."""
     fields = basic_fields(runner.settings, transfer.place[0])
@@ -57,7 +63,7 @@ def fields_for(runner: Any, transfer: Any) -> list[tuple[str, str]]:
             given = [(name, value) for name, value in given if name.lower() not in SECRET and name.lower() != "host"]
         fields = with_given(fields, given)
     if runner.identity is not None and runner.identity.cookies is not None:
-        cookie = runner.identity.cookies.header_for(transfer.url_effective, fields)
+        cookie = runner.identity.cookies.header_for(url_of(transfer.place), fields)
         if cookie is not None:
             check_fields("GET", [("Cookie", cookie)], False)       # a jar of the caller's may hold anything
             fields.append(("Cookie", cookie))

@@ -63,6 +63,37 @@ def _restored(value: str | bytes) -> str:
     return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
 
 
+def take_lock(path: str) -> FileIO:
+    """The lock of the session `path`: held until this process ends, however it does, or until leave_lock(). Raises FileError,
+    also where another run has it."""
+    import fcntl
+    name = path + "-lock"
+    try:
+        while True:
+            file = _made(name)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(file.fileno()).st_nlink:    # else its last owner has removed it meanwhile
+                    return file
+            except BaseException:
+                file.close()
+                raise
+            file.close()
+    except BlockingIOError:
+        raise FileError(f"{path} is in use by another run: wait for its end, or name another session file") from None
+    except OSError as error:
+        raise FileError(f"{name} cannot be made: {error.strerror or error}") from None
+
+
+def leave_lock(path: str, file: FileIO) -> None:
+    try:
+        os.unlink(path + "-lock")
+    except OSError:
+        pass                            # an empty file stays
+    finally:
+        file.close()
+
+
 def _made(path: str) -> FileIO:
     """A file, made where it is missing. It owns its descriptor from the first moment: this is closed, whatever happens."""
     from _io import FileIO
@@ -109,7 +140,7 @@ class Session:
         self._parts: dict[str, tuple[Any, ...]] = {}                  # held for the next transaction
         self._failures: dict[tuple[str, str], tuple[str, str]] = {}
         self._n_new = 0                                     # such records since the last transaction, or try of one
-        self._lock_file = self._lock()
+        self._lock_file = take_lock(self.path)
         try:
             self._connect(sync)
         except BaseException:
@@ -120,26 +151,6 @@ class Session:
         return f"<qhttp session {self.path}, {'closed' if getattr(self, '_writer', None) is None else 'open'}>"
 
     # -- opening and closing
-    def _lock(self) -> FileIO:
-        """The lock file, locked until this process ends, however it does; or until nobody holds what is returned."""
-        import fcntl
-        name = self.path + "-lock"
-        try:
-            while True:
-                file = _made(name)
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    if os.fstat(file.fileno()).st_nlink:    # else its last owner has removed it meanwhile
-                        return file
-                except BaseException:
-                    file.close()
-                    raise
-                file.close()
-        except BlockingIOError:
-            raise FileError(f"{self.path} is in use by another run: wait for its end, or name another session file") from None
-        except OSError as error:
-            raise FileError(f"{name} cannot be made: {error.strerror or error}") from None
-
     def _release(self) -> None:
         try:
             for connection in (self._reader, self._writer):     # the last one tidies up, and has to be able to write
@@ -148,12 +159,7 @@ class Session:
         finally:
             self._reader = self._writer = None
             if not self._lock_file.closed:
-                try:
-                    os.unlink(self.path + "-lock")
-                except OSError:
-                    pass                                    # an empty file stays
-                finally:
-                    self._lock_file.close()
+                leave_lock(self.path, self._lock_file)
 
     def _connect(self, sync: bool) -> None:
         from sqlite3 import Error, connect

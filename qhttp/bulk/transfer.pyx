@@ -72,8 +72,9 @@ cdef class Transfer(Answered):
         if self.is_cancelled:
             self.cancel()               # its request was out, behind another's that failed
             return
-        if not self.tell_started() or not self.get_ready():
-            return
+        exchange, self.start_ns = self.exchange, self.start_ns or self.runner.loop.now()
+        if not self.tell_started() or self.exchange is not exchange or not self.get_ready():
+            return                      # it was ended, or begun, in a slot
         self.since_ns = self.runner.loop.now()
         if self.kept is not None:
             kept, self.kept = self.kept, None

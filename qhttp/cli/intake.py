@@ -21,14 +21,14 @@ COUNT_BLOCK = 1 << 20
 
 
 class Intake:
-    """What cannot be read is told, counted in `failures` and passed over; with `fail_fast` it ends the rows, and `stop()` is
-    called in the loop's next turn."""
+    """What cannot be read is told, counted in `failures` and passed over; with `fail_fast` None comes in its place, and
+    `stop()` is called in the loop's next turn."""
 
     is_over: bool
 
     def __init__(self, arguments: argparse.Namespace, messages: Messages, failures: Failures, stop: Callable[[], Any]):
         self._messages, self._failures, self._stop = messages, failures, stop
-        self._fail_fast = arguments.fail_fast
+        self._fail_fast, self._has_stopped = arguments.fail_fast, False
         self._given = _given_rows(arguments)
         self._lists = [(path, _opened(path, arguments.input_format)) for path in arguments.input_file or ()]
         self._piped: list[PipedRows] = []
@@ -71,10 +71,12 @@ class Intake:
                 continue
             self._messages.error(str(row))
             self._failures.add(OTHER)
-            if self._fail_fast:
+            if self._fail_fast and not self._has_stopped:
                 from qhttp._core import loop
+                self._has_stopped = True
                 loop().call_soon(self._stop)
-                return
+            if self._fail_fast:
+                yield None              # nothing more is begun; what is left is read on for --save-session
 
     def n_unread(self) -> int | None:
         """About how many rows there are that nobody has asked for yet; None: nobody knows."""
@@ -96,6 +98,8 @@ def _given_rows(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     extra: dict[str, Any] = {}
     if arguments.checksum:
         extra["checksum"] = arguments.checksum
+    if arguments.out is not None:       # its folder is that of the settings
+        extra["out"] = arguments.settings["name"]
     if arguments.mirrors:
         first, *others = arguments.urls
         return [{"url": first, "mirrors": others, **extra}]

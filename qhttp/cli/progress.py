@@ -121,7 +121,6 @@ class JsonLines(Display):
     def end(self, figures: Figures | None) -> None:
         if figures is not None:
             self._put_object("end", **_numbers(figures))
-        self.messages.write = self.messages.write_plain
 
     def _write(self, kind: str, line: str) -> None:
         self._put_object(kind, message=line.removeprefix("qhttp: "))

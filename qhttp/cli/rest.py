@@ -4,7 +4,7 @@ from __future__ import annotations
 import os
 
 from qhttp.cli import exits
-from qhttp.errors import QHttpError
+from qhttp.errors import FileError, QHttpError
 from qhttp.protocol.shown import shown_url
 
 TYPE_CHECKING = False
@@ -68,20 +68,33 @@ class Rest:
                 yield row
 
     def _tidy(self, status: int) -> None:
-        """A session that nobody asked for goes when it has served, unless it knows of something else."""
+        """A session that nobody asked for goes when it has served, unless it knows of something else, or another run has begun
+        to use it."""
         is_asked_for = self._arguments.session or self._arguments.input_file
-        if status != exits.ALL_DONE or not self._session or is_asked_for or not knows_only(self._session, self._arguments.urls):
+        if status != exits.ALL_DONE or not self._session or is_asked_for:
             return
-        for ending in BESIDE_SESSION:
-            try:
-                os.unlink(self._session + ending)
-            except OSError:
-                pass
+        from qhttp.bulk.session import leave_lock, take_lock
+        try:
+            lock = take_lock(self._session)
+        except FileError:
+            return
+        try:
+            if knows_only(self._session, self._arguments.urls):
+                for ending in BESIDE_SESSION:
+                    try:
+                        os.unlink(self._session + ending)
+                    except OSError:
+                        pass
+        finally:
+            leave_lock(self._session, lock)
 
     def _how_to_go_on(self, target: str | None) -> str:
         if target is not None:
-            folder = f" -d {self._arguments.dir}" if self._arguments.dir else ""
-            return f"interrupted; to go on: qhttp -i {target}{folder}, with the other options as before"
+            folder, but = self._arguments.dir, ""
+            if self._arguments.out is not None:
+                folder, but = self._arguments.settings["dir"], " but -o"
+            where = f" -d {folder}" if folder else ""
+            return f"interrupted; to go on: qhttp -i {target}{where}, with the other options as before{but}"
         if self._session:
             return "interrupted; to go on, run the same command again: only what is left will be done"
         return "interrupted; nothing was remembered of it: --session or --save-session would"

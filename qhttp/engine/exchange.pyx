@@ -132,12 +132,13 @@ cdef class Exchange(Sending):
     cdef object use(self, Connection connection, bint reused):
         self.stop_connect_limit()
         self.connection, connection.watcher = connection, self
+        self.stage = SEND_HEAD          # nothing goes behind it before it is out
         self.compose(not reused)
         self.observer.sending()
         if self.over or self.connection is not connection:
             return
         connection.expect_head(self.options.limits)
-        self.out_start, self.stage = connection.c.n_sent, SEND_HEAD
+        self.out_start = connection.c.n_sent
         if self.limits is not None:
             self.limits.watch_traffic()
         self.send_next(reused)

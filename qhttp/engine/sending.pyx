@@ -133,7 +133,7 @@ cdef class Sending(Timed):
         self.stop_waiting()
         if self.stage == SEND_WHEN_ASKED and self.connection is not None and not self.over and not self.stop_sending:
             self.stage = SEND_SOURCE
-            if self.connection.unsent() == 0:
+            if self.connection.unsent() == 0 and not self.in_source:    # else its head is not out yet
                 self.send_next(False)
 
     cdef object stop_waiting(self):

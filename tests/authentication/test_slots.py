@@ -56,6 +56,26 @@ def test_slot_turns_the_loop_and_answers(refusing, client):
     assert (c.statuses, len(c.asked), c.told.of("done")) == ([200], 1, [False])
 
 
+def test_state_slot_queues_another_while_the_request_is_repeated_each_gets_its_own_answer(scripted_server, client):
+    """It may go behind the repeated one, with pipelining, and never before it."""
+    server = scripted_server([ReceiveRequest(), Send(refused()), ReceiveRequest(), Send(whole(b"first")), ReceiveRequest(),
+                              Send(whole(b"second"))])
+    c = client(server, answers=[answering])
+    c.http.setPipelining(4)
+    bodies, queued = [], []
+
+    def queue(state):
+        if c.asked and state is c.http.Sending and not queued:
+            queued.append(c.http.get("/second"))
+
+    c.http.stateChanged.connect(queue)
+    c.http.requestFinished.connect(lambda number, error: bodies.append(bytes(c.http.readAll())))
+    c.http.get("/first")
+    assert c.http.waitForDone(5000)
+    assert [body for body in bodies if body] == [b"first", b"second"] and queued
+    assert [request.split(b" ")[1] for request in server.requests[0]] == [b"/first", b"/first", b"/second"]
+
+
 @pytest.mark.parametrize("ending", ENDING)
 def test_slot_turns_the_loop_until_the_refusal_has_ended_the_answer_behind_is_whole(scripted_server, client, ending):
     answer = whole(BODY)

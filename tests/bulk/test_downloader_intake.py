@@ -1,6 +1,6 @@
 """Rows in: lazily, from several iterables, while it runs; and slots that do as they like."""
 import pytest
-from bulk.downloads import LARGE, SMALL, Quick, body, download, files_in, names_in, running
+from bulk.downloads import LARGE, LIMIT_S, SMALL, Quick, body, download, files_in, names_in, running
 from bulk.origin import Each, Origin, answer
 from core.process_tools import in_thread
 from support.actions import Drain
@@ -130,6 +130,18 @@ def test_intake_row_added_after_left_was_not_read_to_its_end_is_fetched(tmp_path
         downloader.add(origin.url("/3"))
         assert downloader.run()
     assert "3" in names_in(tmp_path)
+
+
+def test_intake_iterator_that_turns_the_loop_to_its_end_comes_back(tmp_path):
+    with Origin(numbered(3)) as origin:
+        def rows():
+            yield origin.url("/0")
+            qhttp.run()
+            yield origin.url("/1")
+
+        with running(rows(), dir=tmp_path) as (downloader, _), limited(LIMIT_S):
+            assert downloader.run()
+    assert names_in(tmp_path) == ["0", "1"]
 
 
 def test_intake_after_the_end_goes_on(tmp_path):

@@ -1,5 +1,6 @@
 """Users, netrc and cookies: who is asked for them gets them, and nobody else does."""
 import http.cookiejar
+import os
 
 import pytest
 from bulk.downloads import LARGE, body, download, files_in, names_in, one
@@ -152,7 +153,27 @@ def test_netrc_of_the_user_that_others_may_read_is_refused(tmp_path, monkeypatch
     assert "hidden" not in str(refusal.value)
 
 
+def test_netrc_that_cannot_be_read_any_more_costs_nobody_else_anything(netrc, tmp_path):
+    def gone(request):
+        os.unlink(path)
+        return answer(200, b"open")
+
+    path = netrc("machine elsewhere.test login franz password pw\n")
+    with Origin({"/open": gone, "/other": answer(200, b"open"), "/a": guarded()}) as origin:
+        seen = download([origin.url("/open"), origin.url("/other"), origin.url("/a")], dir=tmp_path, netrc=path, jobs=1)
+    assert seen.kinds == {"open": None, "other": None, "a": "AuthenticationRequired"}
+
+
 # -- cookies
+def test_cookies_go_by_the_url_that_is_asked_for_however_it_was_written(tmp_path):
+    pages = {f"/{path}": answer(200, b"x") for path in ("private/1", "private/2")}
+    pages["/in"] = answer(200, b"x", ("Set-Cookie", "in=1; Path=/in"), ("Set-Cookie", "private=1; Path=/private"))
+    with Origin(pages) as origin:
+        rows = [origin.url("/in"), origin.url("/in/../private/1"), origin.url("/private/./2").replace("http", "HTTP", 1)]
+        download(rows, dir=tmp_path, cookies=True, jobs=1)
+        assert [request.get("cookie") for request in origin.log] == [None, "private=1", "private=1"]
+
+
 def test_cookies_that_are_set_come_back(tmp_path):
     with Origin({"/a": answer(200, b"x", ("Set-Cookie", "k=v; Path=/")), "/b": answer(200, b"x")}) as origin:
         download([origin.url("/a"), origin.url("/b")], dir=tmp_path, cookies=True, jobs=1)

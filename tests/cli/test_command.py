@@ -142,6 +142,12 @@ def test_save_session_of_a_run_that_is_done_is_empty(command, tmp_path):
     assert (tmp_path / "rest").read_text() == ""
 
 
+def test_save_session_has_the_name_that_was_given(command, tmp_path):
+    ran = command("-o", "sub/f", URL, "--save-session", "rest", outcomes={URL: errors.HTTPStatusError("no", 500)})
+    assert ran.status == 3
+    assert (tmp_path / "rest").read_text() == f"{URL}\n out=f\n"
+
+
 def test_save_session_may_be_the_list_that_is_read(command, tmp_path):
     (tmp_path / "real").write_text(f"{URL}\n{OTHER}\n{THIRD}\n")
     (tmp_path / "list").symlink_to("real")

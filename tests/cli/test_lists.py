@@ -76,7 +76,8 @@ def test_row_that_cannot_be_read_is_told_and_passed_over(listed):
 
 def test_row_that_cannot_be_read_ends_a_run_that_is_to_fail_fast(listed):
     taken = Taken("--fail-fast", "-i", listed(f'nonsense\n{{"url": "{OTHER}"}}\n', "list.jsonl"))
-    assert taken.rows() == []
+    rows = taken.rows()
+    assert rows == [None, {"url": OTHER}]       # what is behind it is not begun, and not lost
     turn_until(lambda: taken.stops == [True])
 
 
