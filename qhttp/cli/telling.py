@@ -73,7 +73,7 @@ class Teller:
             line = f"{transfer.status} {length} {url}"
         else:
             line = f"{url} -> {transfer.path}{' (is there)' if transfer.was_skipped else ''}"
-        encoding = sys.stdout.encoding or "utf-8"       # names on a disk may be no text
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"         # names on a disk may be no text
         self._try(sys.stdout.write, line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
     def _try(self, function: Callable[..., Any], *arguments: str) -> None:

@@ -129,6 +129,11 @@ def test_progress_as_json_ends_with_an_object(command):
     assert (end["event"], end["failed"], end["done"]) == ("end", 1, 0)
 
 
+def test_dry_run_prints_names_that_are_no_text(command):
+    ran = command(URL, "--dry-run", outcomes={URL: {"path": "/caf\udce9"}})
+    assert ran.status == 0 and "Traceback" not in ran.err and f"{URL} -> /caf" in ran.out
+
+
 # -- what is left
 def test_save_session_has_what_failed(command, tmp_path):
     ran = command(URL, OTHER, "--save-session", "rest", outcomes={URL: errors.HTTPStatusError("no", 500)})
