@@ -110,7 +110,7 @@ docs: build
 
 check: build
 	$(PIP) install --group check
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/mypy
 	$(BIN)/python tools/check_types.py
 	$(BIN)/python tools/check_package.py --install

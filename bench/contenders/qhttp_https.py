@@ -6,7 +6,6 @@ import ssl
 
 import qhttp.engine.opening
 import qhttp.engine.tls  # noqa: F401  (imported when first used: off the clock)
-
 from bench.contenders.runner import Job
 from qhttp import QHttp
 
