@@ -130,7 +130,10 @@ class QHttpFileSystem(AsyncFileSystem):
         except OSError:
             answer = None                       # there are servers that know no HEAD
         length = answer.header("content-length") if answer is not None else None
-        if answer is None or length is None:
+        size: int | None
+        if answer is not None and answer.header("content-encoding", "identity").strip().lower() not in ("", "identity"):
+            size = None                         # that is what is sent, and not what comes out of it
+        elif answer is None or length is None:
             window = await self._window(url, 0, 1)
             answer, size = window.answer, window.total
         else:

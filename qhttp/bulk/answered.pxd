@@ -9,6 +9,7 @@ cdef class Answered(Filed):
     cdef object verdict                 # the error that the answer is, however its body ends
     cdef object location                # where it sends us: list of str; None: nowhere
     cdef bint is_there                  # the name that it gives the file is taken, by a file that is to be taken as done
+    cdef readonly bint has_lost_body    # a redirect has made a GET of it
     cdef bint probes                    # the request asks for the beginning, to see whether there are pieces to be had
     cdef bint no_mirrors                # mixed with theirs the file was not the right one
     cdef Py_ssize_t n_mirrors_tried

@@ -179,7 +179,7 @@ cdef class Answered(Filed):
             raise RedirectError(f"more than {self.runner.settings.max_redirects} redirects one after the other")
         url = join(split(self.url_effective), self.location[0].replace(" ", "%20"))      # what is often sent so
         if self.status == 303 and self.method != b"HEAD" or self.status in (301, 302) and self.method == b"POST":
-            self.method, self.body = b"GET", None
+            self.method, self.body, self.has_lost_body = b"GET", None, True
         self.n_redirects += 1
         self.effective = url.text
         self.host, self.target = self.runner.host_of(url), url.target

@@ -102,8 +102,9 @@ class Identity:
 
     def challenged(self, transfer: Any, block: bytes, status: int) -> bool | QHttpError:
         """True: ask again; else the error that the 401 or 407 is."""
-        if status == 407:
-            return self.proxy_challenged(transfer, block)
+        if status == 407:               # of a server behind a tunnel it says nothing of the proxy, whatever it claims
+            return (self.proxy_challenged(transfer, block) if transfer.route.is_fetched
+                    else ProxyAuthenticationRequired("the server calls itself a proxy, and wants a user and a password"))
         party, error = self._party(transfer), AuthenticationRequired
         if party is None:
             return error("the server wants a user and a password")

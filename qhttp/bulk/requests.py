@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # What the caller's own fields may hold that is meant for one server only (RFC 9110 section 15.4, and its CVEs).
 SECRET = frozenset(("authorization", "cookie", "proxy-authorization"))
+OF_BODY = "content-", "digest", "repr-digest", "last-modified"
 OURS = frozenset(("range", "if-range", "te", "connection", "upgrade", "expect"))
 AF_INET, AF_INET6 = 2, 10           # of Linux
 
@@ -61,6 +62,8 @@ def fields_for(runner: Any, transfer: Any) -> list[tuple[str, str]]:
     for given in (runner.settings.headers, transfer.request_headers):
         if not transfer.is_at_home:
             given = [(name, value) for name, value in given if name.lower() not in SECRET and name.lower() != "host"]
+        if transfer.has_lost_body:      # RFC 9110 section 15.4: what described it goes, too
+            given = [(name, value) for name, value in given if not name.lower().startswith(OF_BODY)]
         fields = with_given(fields, given)
     if runner.identity is not None and runner.identity.cookies is not None:
         cookie = runner.identity.cookies.header_for(url_of(transfer.place), fields)

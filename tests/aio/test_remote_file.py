@@ -1,5 +1,6 @@
 """Windows of a remote file: an answer that is not all of what was asked for is an error, not the end of the file. Pieces and
 errors of the file system, from servers whose files change, that refuse, or that are not there."""
+import gzip
 import itertools
 import types
 
@@ -219,3 +220,12 @@ def test_error_of_a_status_is_one_of_files_and_tells_nothing_secret(status, kind
     error = error_of(status, "http://user:password@example.org:81/a?token=SECRET#b")
     assert type(error) is kind and str(error).startswith("http://example.org:81/a")
     assert not any(secret in str(error) for secret in ("user", "password", "SECRET"))
+
+
+def test_info_of_a_file_that_is_sent_coded_has_no_size(fs):
+    """It would be that of the coded bytes, and what is read is decoded."""
+    coded = gzip.compress(DATA)
+    with Origin({"/a": answer(200, coded, ("Content-Encoding", "gzip"), ("ETag", '"1"'))}) as origin:
+        info = fs.info(origin.url("/a"))
+        assert (info["size"], info["ETag"]) == (None, '"1"')
+        assert fs.cat_file(origin.url("/a")) == DATA

@@ -254,6 +254,15 @@ def test_client_redirect_changes_the_method_where_it_must(status, method, then, 
     assert then == method or origin.log[1].get("content-length") in (None, "0")
 
 
+@pytest.mark.parametrize("status, is_kept", [(303, False), (307, True)])
+def test_client_redirect_that_drops_the_body_drops_what_described_it(status, is_kept, client):
+    described = [("Content-Type", "application/json"), ("Content-Digest", "sha-256=:AAAA:"), ("X", "y")]
+    with Origin({"/a": redirect("/b", status), "/b": answer(200, b"there")}) as origin:
+        client.request("POST", origin.url("/a"), described, b"{}")
+    found = [origin.log[1].get(name.lower()) for name, _ in described]
+    assert found == ([value for _, value in described] if is_kept else [None, None, "y"])
+
+
 def test_client_redirect_drops_secrets_of_the_call(client):
     with origins({}, {"/b": answer(200, b"x")}) as (home, away):
         home.answers["/a"] = redirect(away.url("/b"))

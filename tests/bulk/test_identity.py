@@ -6,7 +6,7 @@ from support.credentials import PASSWORD, USER, basic
 
 from qhttp.bulk.identity import Identity
 from qhttp.bulk.settings import Settings
-from qhttp.engine.route import CACHING, CONNECT
+from qhttp.engine.route import CACHING, CONNECT, SOCKS
 from qhttp.errors import AuthenticationRequired, ProxyAuthenticationRequired
 
 HOME, AWAY = ("http", "a.test", 80), ("http", "b.test", 80)
@@ -162,11 +162,21 @@ def test_identity_proxy_gets_its_own_user(kind, is_fetched):
     proxy = types.SimpleNamespace(party=me.proxy_party(kind, "p.test", 80, "puser", "ppw"))
     transfer = transfer_at(HOME, proxy, is_fetched)
     me.credentials(transfer, HEAD, True)
-    assert me.challenged(transfer, PROXY_BLOCK, 407) is True
+    assert (me.challenged(transfer, PROXY_BLOCK, 407) if is_fetched else me.proxy_challenged(transfer, PROXY_BLOCK)) is True
     expected = [b"Proxy-Authorization"] if is_fetched else []      # else it goes out with CONNECT only
     fields = me.credentials(transfer, HEAD, True)
     assert names(fields) == expected
     assert basic("puser", "ppw").encode() in [value for _, value in fields or ()] or not is_fetched
+
+
+@pytest.mark.parametrize("kind", [CONNECT, SOCKS])
+def test_identity_407_of_a_server_behind_a_tunnel_says_nothing_of_the_proxy(kind):
+    me = identity(True)
+    party = me.proxy_party(kind, "p.test", 80, "puser", "ppw")
+    transfer = transfer_at(HOME, types.SimpleNamespace(party=party))
+    me.credentials(transfer, HEAD, True)
+    assert isinstance(me.challenged(transfer, PROXY_BLOCK, 407), ProxyAuthenticationRequired)
+    assert party.scheme is None and party.login() == ("puser", "ppw")
 
 
 def test_identity_proxy_without_user_is_an_error():

@@ -62,7 +62,8 @@ def test_head_tail_is_the_rest_of_a_head():
 # -- fields of a request that is not a plain one
 def transfer_at(origin, headers=(), ranges=(), url="http://a.test/x"):
     return types.SimpleNamespace(
-        place=(origin, b"/x"), is_at_home=origin == HOME, request_headers=headers, range_fields=list(ranges), url_effective=url
+        place=(origin, b"/x"), is_at_home=origin == HOME, request_headers=headers, range_fields=list(ranges), url_effective=url,
+        has_lost_body=False,
     )
 
 
