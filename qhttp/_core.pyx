@@ -27,6 +27,7 @@ cdef enum:
     DISPATCH_TURNS = 16         # of one dispatch(), before a foreign loop gets its say again
     NS_PER_MS = 1000000
     LONGEST_WAIT_MS = 3600000
+    EVENTS_OF_TASKS = 512       # are not left to the next turn: there is an end to the ring's room
     SKIPS_MAX = 64              # turns in a row for deferred work alone, before the kernel is asked again
 
 
@@ -493,6 +494,8 @@ cdef class Loop:
                 task.run_deferred()
             except BaseException as error:
                 self.note_error(error)
+            if self.c.ring_len >= EVENTS_OF_TASKS:
+                self.deliver_all()
         n = len(self.foreign)
         while n > 0 and self.foreign:
             n -= 1

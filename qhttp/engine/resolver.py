@@ -228,16 +228,20 @@ class Resolver:
                 continue
 
     def _begin(self, key: _Key) -> bool:
-        """Whether anybody still wants to know."""
+        """Whether anybody still wants to know. This thread is taken now: another may be needed for what came meanwhile."""
         self._lock.acquire()
         try:
-            if any(self._asking.get(key, ())):
+            is_wanted = any(self._asking.get(key, ()))
+            if is_wanted:
                 self._since[key] = monotonic()
-                return True
-            self._asking.pop(key, None)
-            return False
+            else:
+                self._asking.pop(key, None)
+            tokens = self._tokens(self._n_wanted())
         finally:
             self._lock.release()
+        while tokens:
+            self._start(tokens.pop(), None, None)
+        return is_wanted
 
     def _tell(self, key: _Key, addresses: list[_Address] | None, error: Exception | None) -> None:
         """Tells all who have asked. What fails for want of memory can be called again."""

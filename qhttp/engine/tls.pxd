@@ -22,6 +22,7 @@ cdef class TlsChannel(Channel):
     cpdef start(self, Connection connection, bytes received)
     cdef object shake(self, Connection connection)
     cdef object pump(self, Connection connection)
+    cdef bint has_room_at(self, Connection connection, char *room)
     cdef object look_idle(self, Connection connection)
     cdef object take_records(self, char *data, Py_ssize_t n)
     cdef bint has_record(self) except -1

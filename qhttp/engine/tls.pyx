@@ -160,7 +160,7 @@ cdef class TlsChannel(Channel):
         cdef size_t length = 0, got = 0
         cdef Py_ssize_t n = 0
         cdef char *room = NULL
-        cdef bint is_head, collects
+        cdef bint is_head, collects, is_there = True
         if self.asker is not None:
             self.shake(connection)
             return
@@ -171,10 +171,13 @@ cdef class TlsChannel(Channel):
                 connection.call_again(True)     # when its watcher has decided what comes next
             return
         is_head = connection.is_in_head()
-        collects = PyGC_Disable()       # nothing of Python's may run here: it could close the connection, or take the block away
+        collects = PyGC_Disable()       # finalizers could close the connection, or take the block away; a signal's handler can
         try:
             while got < length:
                 n = self.decrypt(room + got, length - got)
+                is_there = self.has_room_at(connection, room)
+                if not is_there:
+                    break
                 if n > 0:
                     got += n
                 elif n == ENDED or (is_head and got > 0) or not self.fill(connection):
@@ -182,12 +185,22 @@ cdef class TlsChannel(Channel):
         finally:
             if collects:
                 PyGC_Enable()
-        if got > 0 or length == 0:
+        if connection.channel is not self:
+            return
+        if not is_there:
+            connection.end_of_stream(ECONNRESET)        # who knows where it went
+        elif got > 0 or length == 0:
             connection.took(got)
         elif n == ENDED:
             connection.end_of_stream(self.error)
         connection.call_again(got > 0 and (n == ENDED or (n > 0 and self.has_record())))
         self.pump(connection)           # an answer of TLS's own, to a new key or the like
+
+    cdef bint has_room_at(self, Connection connection, char *room):
+        """Whether what is received still goes there."""
+        cdef char *now = NULL
+        cdef size_t length = 0
+        return connection.channel is self and connection.find_room(&now, &length) and now == room
 
     cdef object look_idle(self, Connection connection):
         """An idle connection is readable: a new session ticket is all that may come."""

@@ -73,6 +73,25 @@ def test_tls_collector_that_calls_back_at_any_moment_is_sound(server, client, se
     assert "Aborted" in ends or verb == "readAll"
 
 
+def test_tls_signal_handler_that_reads_at_any_moment_gives_no_wrong_byte(server, client):
+    ends = set()
+    for n in range(N_SIGNALS):
+        one, pieces = client(server), []
+        one.http.readyRead.connect(lambda header, one=one, pieces=pieces: pieces.append(one.http.read(100)))
+        one.http.responseHeaderReceived.connect(lambda header, n=n: signal.setitimer(signal.ITIMER_REAL, 1e-6 + n * LATER_S))
+        before = signal.signal(signal.SIGALRM, lambda *_, one=one, pieces=pieces: pieces.append(one.http.readAll()))
+        try:
+            one.http.get("/")
+            error = one.wait()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        got = b"".join([*pieces, one.http.readAll()])
+        assert got == BODY if error == "NoError" else BODY.startswith(got)
+        ends.add(error)
+    assert "NoError" in ends
+
+
 def test_tls_signal_handler_that_aborts_at_any_moment_is_sound(server, client):
     ends = set()
     for n in range(N_SIGNALS):
