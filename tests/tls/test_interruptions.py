@@ -77,7 +77,6 @@ def test_tls_signal_handler_that_reads_at_any_moment_gives_no_wrong_byte(server,
     ends = set()
     for n in range(N_SIGNALS):
         one, pieces = client(server), []
-        one.http.readyRead.connect(lambda header, one=one, pieces=pieces: pieces.append(one.http.read(100)))
         one.http.responseHeaderReceived.connect(lambda header, n=n: signal.setitimer(signal.ITIMER_REAL, 1e-6 + n * LATER_S))
         before = signal.signal(signal.SIGALRM, lambda *_, one=one, pieces=pieces: pieces.append(one.http.readAll()))
         try:
