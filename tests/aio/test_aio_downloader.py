@@ -1,5 +1,6 @@
 """qhttp.aio.Downloader: awaited or iterated, fed by async iterables, cancelled without a trace."""
 import asyncio
+import contextlib
 import itertools
 
 import pytest
@@ -249,7 +250,8 @@ def test_downloader_row_that_an_async_iterable_was_about_to_give_is_in_the_next_
         yield f"http://{server.host}:{server.port}/late"
 
     async def work():
-        async with aio.Downloader(source(), into="bytes") as downloader:
+        rows = source()
+        async with contextlib.aclosing(rows), aio.Downloader(rows, into="bytes") as downloader:
             downloader.start()
             await turns()
             downloader.stop()
