@@ -17,6 +17,11 @@ def answering(authenticator, given=RIGHT):
     authenticator.setPassword(given[1])
 
 
+def turn_and_answer(c, authenticator):
+    assert not c.http.waitForDone(80)
+    answering(authenticator)
+
+
 BODIES = {
     "whole": [Send(refused())],
     "late body": [Send(refusal(b"Content-Length: 12")), Pause(0.03), Send(PAGE)],
@@ -46,12 +51,7 @@ def refusing(request, scripted_server):
 
 def test_slot_turns_the_loop_and_answers(refusing, client):
     c = client(refusing)
-
-    def turn(authenticator):
-        assert not c.http.waitForDone(80)
-        answering(authenticator)
-
-    c.answers = [turn]
+    c.answers = [lambda authenticator: turn_and_answer(c, authenticator)]
     assert c.get() == ("NoError", BODY)
     assert (c.statuses, len(c.asked), c.told.of("done")) == ([200], 1, [False])
 
@@ -82,12 +82,7 @@ def test_slot_turns_the_loop_until_the_refusal_has_ended_the_answer_behind_is_wh
     server = scripted_server([ReceiveRequest(), *ENDING[ending]],
                              beyond=[ReceiveRequest(), Send(answer[:-20]), Pause(0.03), Send(answer[-20:])])
     c = client(server)
-
-    def turn(authenticator):
-        assert not c.http.waitForDone(80)
-        answering(authenticator)
-
-    c.answers = [turn]
+    c.answers = [lambda authenticator: turn_and_answer(c, authenticator)]
     assert c.get() == ("NoError", BODY)
 
 

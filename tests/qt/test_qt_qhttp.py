@@ -152,35 +152,39 @@ def test_qt_exception_in_a_slot_does_not_stop_the_transfer(scripted_server, turn
 
 
 # -- threads
-def test_qt_object_moved_to_a_thread_works_there(scripted_server, turn, application):
-    from qtpy.QtCore import QObject, QThread, Signal
+def call_in(thread, slot, meanwhile):
+    """Starts the thread, has the slot of an object that lives there called, and ends it after `meanwhile()`."""
+    from qtpy.QtCore import QObject, Signal
 
     class Starter(QObject):
         start = Signal()
 
+    starter = Starter()
+    starter.start.connect(slot)
+    thread.start()
+    try:
+        starter.start.emit()
+        meanwhile()
+    finally:
+        thread.quit()
+        assert thread.wait(5000)
+
+
+def test_qt_object_moved_to_a_thread_works_there(scripted_server, turn, application):
+    from qtpy.QtCore import QThread
     server = scripted_server(faults.answer(*[faults.BODY] * 3))
-    http, thread, starter, seen, where = connected(server), QThread(), Starter(), [], []
+    http, thread, seen, where = connected(server), QThread(), [], []
     http.done.connect(lambda error: seen.append((error, bytes(http.readAll()))), qhttp_qt().DIRECT)
     http.done.connect(lambda error: where.append(QThread.currentThread() == thread), qhttp_qt().DIRECT)
     http.get("/")                       # waits, and goes along
     http.moveToThread(thread)
-    starter.start.connect(http.resume)
-    thread.start()
-    try:
-        starter.start.emit()
-        turn(lambda: seen)
-    finally:
-        thread.quit()
-        assert thread.wait(5000)
+    call_in(thread, http.resume, lambda: turn(lambda: seen))
     assert seen == [(False, faults.BODY)] and where == [True]
 
 
 @pytest.mark.parametrize("moment", ["after abort", "in done", "in the midst"])
 def test_qt_object_moved_at_any_moment_works_in_its_thread(scripted_server, turn, moment):
-    from qtpy.QtCore import QObject, QThread, Signal, Slot
-
-    class Starter(QObject):
-        start = Signal()
+    from qtpy.QtCore import QObject, QThread, Slot
 
     class Asker(QObject):
         @Slot()
@@ -188,7 +192,7 @@ def test_qt_object_moved_at_any_moment_works_in_its_thread(scripted_server, turn
             http.get("/late")
 
     server, direct = scripted_server(faults.stall(), beyond=faults.answer(*[faults.BODY] * 3)), qhttp_qt().DIRECT
-    http, thread, starter, asker, moved, ends = connected(server), QThread(), Starter(), Asker(), [], []
+    http, thread, asker, moved, ends = connected(server), QThread(), Asker(), [], []
     heads = Seen(http, "responseHeaderReceived")
     http.get("/")
     turn(lambda: heads.has("responseHeaderReceived"))
@@ -203,14 +207,7 @@ def test_qt_object_moved_at_any_moment_works_in_its_thread(scripted_server, turn
     assert http.thread() == thread
     http.done.connect(lambda error: ends.append((error, QThread.currentThread() == thread, bytes(http.readAll()))), direct)
     asker.moveToThread(thread)
-    starter.start.connect(http.resume if moment == "after abort" else asker.ask)
-    thread.start()
-    try:
-        starter.start.emit()
-        turn(lambda: ends)
-    finally:
-        thread.quit()
-        assert thread.wait(5000)
+    call_in(thread, http.resume if moment == "after abort" else asker.ask, lambda: turn(lambda: ends))
     assert ends == [(False, True, faults.BODY)]
 
 
