@@ -30,14 +30,14 @@ class BulkScene:
         session.BUSY_S = 0.02           # how long another program's lock is waited for
         self.host, self.port, self.place = place.host, place.port, place
         self.base = f"http://{self.host}:{self.port}"
-        self.folder = None
+        # one name for all runs: CPython 3.12 never forgets a name that pathlib has seen
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="qhttp-torture-", dir=self.folders))
 
     def prepare(self):
         self.downloader, self.raised, self.ends = None, [], []
         self.replies = []
-        if self.folder:
-            shutil.rmtree(self.folder)
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="qhttp-torture-", dir=self.folders))
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir()
         self.set_the_stage()
 
     def set_the_stage(self):
@@ -137,9 +137,7 @@ class BulkScene:
             self.downloader.close()
             self.downloader = None
         qhttp.loop().run(10)
-        if self.folder:
-            shutil.rmtree(self.folder)
-            self.folder = None
+        shutil.rmtree(self.folder)
 
     @property
     def was_told(self):
