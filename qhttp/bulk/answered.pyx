@@ -159,6 +159,8 @@ cdef class Answered(Filed):
         self.set_path(path)
         self.is_there = ((self.runner.session is not None and self.recorded() is not None)
                          or (self.runner.settings.existing == "skip" and access(path, 0)))
+        if self.is_there and self.is_of_another():
+            raise self.not_ours()
         if not self.is_there and access(path, 0):
             if self.runner.settings.existing != "overwrite":
                 raise file_error(path, 17)

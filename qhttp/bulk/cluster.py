@@ -17,6 +17,7 @@ from qhttp._core import loop
 from qhttp._signal import Signal
 from qhttp.bulk.shard import download_shard
 from qhttp.bulk.shard_plan import Shard, ShardPlan
+from qhttp.bulk.taken_names import TakenNames
 
 TYPE_CHECKING = False       # as the typing module has it, without importing that
 if TYPE_CHECKING:
@@ -76,12 +77,17 @@ def error_of(told: dict[str, Any]) -> Exception | None:
     return made
 
 
-def lost(row: Any, why: object) -> dict[str, Any]:
-    """The outcome of a row whose shard could not be done."""
+def not_done(row: Any, kind: str, why: str) -> dict[str, Any]:
+    """The outcome of a row that no worker has done; kind: the name of the error's class."""
     from qhttp.bulk.requests import without_user
     url = row.get("url") if isinstance(row, dict) else row
     return {"url": without_user(url), "http_code": 0, "path": None, "size_download": 0, "resumed": 0, "num_retries": 0,
-            "skipped": False, "checksums": {}, "time_total": 0.0, "error": "QHttpError", "errormsg": f"its shard failed: {why}"}
+            "skipped": False, "checksums": {}, "time_total": 0.0, "error": kind, "errormsg": why}
+
+
+def lost(row: Any, why: object) -> dict[str, Any]:
+    """The outcome of a row whose shard could not be done."""
+    return not_done(row, "QHttpError", f"its shard failed: {why}")
 
 
 class ClusterDownloader:
@@ -112,6 +118,7 @@ class ClusterDownloader:
         self._is_ours = isinstance(address, str)
         self._client = Client(address, set_as_default=False) if self._is_ours else address
         self._settings, self._make_context, self._loop = settings, make_context, loop()
+        self._names = TakenNames(settings)
         self.started, self.progress, self.retrying = Signal("started", 1), Signal("progress", 3), Signal("retrying", 3)
         self.finished, self.failed, self.done = Signal("finished", 1), Signal("failed", 1), Signal("done", 1)
         self.n_done = self.n_failed = self.n_skipped = self.n_retries = self.n_bytes = self.n_files_waiting = 0
@@ -173,7 +180,16 @@ class ClusterDownloader:
             shard = self._plan.take()
             if shard is None:
                 return
-            self._submit(shard, 0)
+            refused = {row: path for row, path in enumerate(map(self._names.take, shard.rows)) if path is not None}
+            rows = shard.rows
+            shard.rows = [row for number, row in enumerate(rows) if number not in refused]
+            if shard.rows:
+                self._submit(shard, 0)
+            else:
+                self._plan.give_back(shard)
+            for number, path in refused.items():
+                self._tell(Outcome(rows[number], not_done(rows[number], "FileError", f"{path} is the name of another URL's "
+                                                          "file, too: give one of them a name of its own")))
 
     def _submit(self, shard: Shard, n_deaths: int) -> None:
         settings = self._plan.settings(shard, self._settings)

@@ -75,7 +75,14 @@ cdef class Filed(Outcome):
     def refuse_own(self):
         """Raises FileError where what is to be overwritten is another row's of this run."""
         if self.was_made_now():
-            raise FileError(f"{self.path} was made by this run, for another URL: give one of them a name of its own")
+            raise self.not_ours()
+
+    def not_ours(self):
+        return FileError(f"{self.path} was made by this run, for another URL: give one of them a name of its own")
+
+    def is_of_another(self):
+        """Whether what is to be taken as done was made by this run, for another URL."""
+        return self.runner.named.get(hash(self.path), hash(self.url)) != hash(self.url)
 
     def has_name(self):
         return self.runner.settings.name is not None or (self.given is not None and self.given.get("out") is not None)
@@ -107,12 +114,15 @@ cdef class Filed(Outcome):
         if self.given is None:
             return True
         from qhttp.bulk.verify import checksums_of
-        return self.given.get("size") in (None, done.size) and all(
-            checksum.digest.hex() == done.sha256 for checksum in checksums_of(self.given.get("checksum"))
-            if checksum.algorithm == "sha256")
+        wanted = checksums_of(self.given.get("checksum"))
+        comparable = [checksum.digest.hex() for checksum in wanted if checksum.algorithm == "sha256"]
+        return (self.given.get("size") in (None, done.size) and bool(comparable) == bool(wanted)
+                and all(digest == done.sha256 for digest in comparable))
 
     def meet_existing(self, settings):
-        if settings.existing == "skip":
+        if settings.existing == "skip" and self.is_of_another():
+            self.end_with(self.not_ours())
+        elif settings.existing == "skip":
             self.was_skipped = True
             self.check_existing()
         else:
@@ -178,8 +188,7 @@ cdef class Filed(Outcome):
         self.wanting = sink
         if self.is_opening:
             return
-        if (self.fd >= 0 and self.is_empty and isinstance(sink, PartSink)
-                and Version.of(self.headers, self.n_total or None).is_known):       # else what is noted of it would stay
+        if self.fd >= 0 and self.is_empty and isinstance(sink, PartSink) and self.is_noted_for_this():
             (<PartSink>sink).opened(self.fd, 0)     # nothing has been written since it was emptied
             self.note_part()
             return
@@ -192,6 +201,12 @@ cdef class Filed(Outcome):
         else:                           # what is in it is of another version
             self.part_len = 0
             self.runner.files.call(lambda: empty_part(fd, path, session), self.part_emptied, self)
+
+    def is_noted_for_this(self):
+        """Whether what the session may know of the part is true of the answer that comes now, too: else that has to be
+        forgotten first."""
+        found = Version.of(self.headers, self.n_total or None)
+        return found.is_known and (self.runner.files.session is None or self.version is None or self.version.is_same(found))
 
     def part_opened(self, part, result, error):
         if error is None and part == self.part:

@@ -22,7 +22,7 @@ cdef enum:
 cdef class Intake(Runner):
     def __init__(self, settings):
         self.settings, self.loop, self.method = settings, current_loop(), settings.method.encode("ascii")
-        self.hosts, self.hosts_by_text, self.in_flight, self.wholes = {}, {}, {}, set()
+        self.hosts, self.hosts_by_text, self.in_flight, self.named, self.wholes = {}, {}, {}, {}, set()
         self.sources, self.delayed = deque(), {}
 
     def check_open(self):

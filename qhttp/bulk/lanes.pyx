@@ -224,7 +224,6 @@ cdef class Lanes(Scarcity):
         transfer.host.again.append(transfer)
         self.n_waiting += 1
         self.list_host(transfer.host)
-        self.loop.schedule(self)
 
     cdef bint may_start(self, Host host, uint64_t now):
         if host.n_running >= host.n_lanes:
@@ -336,9 +335,14 @@ cdef class Lanes(Scarcity):
             if not follower.get_ready():        # its slots have turned the loop, maybe
                 if follower.state == WAITING:
                     self.put_back(follower)
+                    self.loop.schedule(self)
                 continue
             if (self.is_stopping or transfer.exchange is not exchange or exchange.connection is not connection
-                    or not exchange.may_send_behind() or not follower.may_go_ahead()):
+                    or not exchange.may_send_behind()):
+                self.put_back(follower)
+                self.loop.schedule(self)
+                break
+            if not follower.may_go_ahead():     # until there is a lane for it: to look again at once would go on for ever
                 self.put_back(follower)
                 break
             try:
@@ -425,6 +429,11 @@ cdef class Lanes(Scarcity):
             return
         if not self.is_stopping and (self.sources or self.n_waiting or self.delayed):
             return
+        if self.is_stopping:            # gently: those that wait for another run let go of their parts
+            for transfer in self.in_work():
+                transfer.give_back()
+            if self.files.n_waiting:
+                return
         self.is_over = True
         for timer in (self.watch, self.wake_up):
             if timer is not None:

@@ -57,6 +57,10 @@ class Version:
         """Whether another version could be told from it."""
         return self.if_range is not None
 
+    def is_same(self, found: Version) -> bool:
+        """Whether the very same would be noted of it."""
+        return (self.etag, self.last_modified, self.total) == (found.etag, found.last_modified, found.total)
+
     def is_other(self, found: Version) -> bool:
         """Whether an answer says itself that it is of another version. A 206 has to show the ETag that it is asked for by
         (RFC 9110 section 15.3.7): one that shows none may come from a server that does not look at If-Range."""

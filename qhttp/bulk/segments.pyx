@@ -258,12 +258,14 @@ cdef class Split:
         if session is None or not transfer.runner.settings.resume or transfer.fd < 0 or version.if_range is None:
             return
         left = self.left()
-        path, url, fd = transfer.path, transfer.url, transfer.fd
-        transfer.runner.files.call(lambda: record_pieces(session, path, url, fd, version, left), forget)
+        path, url, fd, is_synced = transfer.path, transfer.url, transfer.fd, transfer.runner.settings.fsync
+        transfer.runner.files.call(lambda: record_pieces(session, path, url, fd, version, left, is_synced), forget)
 
 
-def record_pieces(session, path, url, fd, version, left):
+def record_pieces(session, path, url, fd, version, left, is_synced):
     """Remembers which bytes of a file in pieces are still to come. On the file thread: what is not in the list has been
-    written."""
-    from os import fstat
+    written, and with `is_synced` is on the disk: nobody would fetch it again. Raises OSError: the older list holds."""
+    from os import fdatasync, fstat
+    if is_synced:
+        fdatasync(fd)
     session.put_part(path, url, fstat(fd).st_ino, version.etag, version.last_modified, version.total, left)

@@ -535,6 +535,8 @@ cdef class Transfer(Answered):
             if self.pieces is not None:
                 self.left, self.pieces = self.pieces.stop(), None
             keep = error is not None and self.can_be_continued()
+            if error is None and self.path is not None and not self.was_skipped and self.runner.settings.existing == "skip":
+                self.runner.named[hash(self.path)] = hash(self.url)
         except Exception as problem:
             self.runner.loop.note_error(problem)
         try:

@@ -142,6 +142,25 @@ def test_downloader_existing_file_is_skipped_if_it_is_what_the_row_says(row, was
 
 @both_paths
 @pytest.mark.parametrize("existing", ["error", "skip", "overwrite"])
+def test_downloader_second_url_of_a_name_is_an_error_also_when_the_first_is_done(existing, n, tmp_path):
+    with (Origin({f"/{name}/same": answer(200, body(n, seed)) for seed, name in enumerate("ab")}) as origin,
+          running([origin.url("/a/same")], dir=tmp_path, existing=existing) as (downloader, seen)):
+        downloader.finished.connect(lambda transfer: downloader.add(origin.url("/b/same")))
+        assert downloader.run()
+        assert [transfer.url for transfer in seen.failed] == [origin.url("/b/same")] and origin.paths == ["/a/same"]
+    assert isinstance(seen.failed[0].error, qhttp.FileError) and files_in(tmp_path) == {"same": body(n, 0)}
+
+
+def test_downloader_row_that_comes_twice_is_skipped_the_second_time(tmp_path):
+    with (Origin({"/a": answer(200, b"x")}) as origin,
+          running([origin.url("/a")], dir=tmp_path, existing="skip") as (downloader, seen)):
+        downloader.finished.connect(lambda transfer: transfer.was_skipped or downloader.add(transfer.url))
+        assert downloader.run()
+    assert [transfer.was_skipped for transfer in seen.finished] == [False, True]
+
+
+@both_paths
+@pytest.mark.parametrize("existing", ["error", "skip", "overwrite"])
 def test_downloader_folder_in_the_way_is_an_error(existing, n, tmp_path):
     (tmp_path / "a").mkdir()
     with Origin({"/a": answer(200, body(n))}) as origin:
@@ -299,10 +318,11 @@ def test_downloader_two_answers_of_one_name_one_is_an_error(tmp_path):
 
 
 @both_paths
-def test_downloader_two_answers_of_one_name_one_after_the_other_the_second_overwrites_nothing(n, tmp_path):
+@pytest.mark.parametrize("existing", ["skip", "overwrite"])
+def test_downloader_two_answers_of_one_name_one_after_the_other_the_second_is_an_error(existing, n, tmp_path):
     with Origin({f"/{name}": answer(200, body(n, seed), disposition("same")) for seed, name in enumerate("ab")}) as origin:
         rows = [origin.url("/a"), origin.url("/b")]
-        seen = download(rows, dir=tmp_path, content_disposition=True, existing="overwrite", jobs=1)
+        seen = download(rows, dir=tmp_path, content_disposition=True, existing=existing, jobs=1)
     assert seen.kinds == {"a": None, "b": "FileError"} and files_in(tmp_path) == {"same": body(n, 0)}
 
 

@@ -11,6 +11,9 @@ from bulk.range_servers import DATA, FIRST, OTHER, SPLIT, N, Ranged, cut, fetch,
 from core.process_tools import fork, in_child
 from support.actions import Close, Send
 
+from qhttp.bulk.resume import Version
+from qhttp.bulk.segments import record_pieces
+
 SECOND = FIRST
 
 
@@ -325,3 +328,41 @@ def test_pieces_with_faults_and_stops_become_one_version(seed, kept):
             if seen.finished:
                 break
     assert seen.kinds == {"a": None} and list(files) == ["a"]
+
+
+# -- a power failure
+class Noted:
+    """In the place of a session: what was done before it was told."""
+
+    def __init__(self, done):
+        self.done = done
+
+    def put_part(self, *told):
+        self.done.append(told[-1])
+
+
+@pytest.mark.parametrize("is_synced, expected", [(False, [[[5, 9]]]), (True, ["synced", [[5, 9]]])])
+def test_pieces_are_on_the_disk_before_it_is_noted_that_they_are_there(is_synced, expected, tmp_path, monkeypatch):
+    done = []
+    monkeypatch.setattr(os, "fdatasync", lambda fd: done.append("synced"))
+    with open(tmp_path / "part", "wb") as file:
+        record_pieces(Noted(done), "part", "http://h/", file.fileno(), Version('"x"', None, 9), [[5, 9]], is_synced)
+    assert done == expected
+
+
+def test_pieces_that_cannot_be_brought_to_the_disk_are_not_noted(tmp_path, monkeypatch):
+    def fails(fd):
+        raise OSError(5, "input/output error")
+    done = []
+    monkeypatch.setattr(os, "fdatasync", fails)
+    with open(tmp_path / "part", "wb") as file, pytest.raises(OSError, match="input"):
+        record_pieces(Noted(done), "part", "http://h/", file.fileno(), Version('"x"', None, 9), [[5, 9]], True)
+    assert done == []
+
+
+def test_pieces_of_a_run_that_syncs_are_synced_before_each_note(kept, monkeypatch):
+    synced, real = [], os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda fd: (synced.append(fd), real(fd)))
+    with Origin({"/a": Ranged(DATA)}) as origin:
+        assert fetch(origin.url("/a"), kept["dir"], fsync=True, session=kept["session"]).error is None
+    assert len(synced) > 2 and files_in(kept["dir"]) == {"a": DATA}

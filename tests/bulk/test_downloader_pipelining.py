@@ -1,8 +1,13 @@
 """Pipelining: requests before their turn, and nothing of one answer ever reaches another."""
+import select
+import threading
+
 import pytest
 from bulk.downloads import LARGE, body, download, files_in, n_descriptors, names_in, running
 from bulk.origin import Each, Origin, Versioned, answer, chunked, redirect
 from support.actions import Close, Pause, Reset, Send
+
+import qhttp
 
 N_FILES = 200
 
@@ -74,6 +79,28 @@ def test_pipelining_no_more_than_told_are_under_way(depth, tmp_path):
     with Origin({f"/{number}": [look, answer(200, small(number))] for number in range(7)}) as origin:
         fetch(origin, tmp_path, 7, per_host=1, pipelining=depth)
     assert max(most) == depth and files_in(tmp_path) == expected(7)
+
+
+class Patient(qhttp.Downloader):
+    def random(self):
+        return 0.2              # of a second, before another try
+
+
+def test_pipelining_what_must_not_be_sent_ahead_waits_in_peace(tmp_path):
+    """The part of a file that was cut, while a slow answer has the only lane, on a connection that stays."""
+    gate = threading.Event()
+    with Origin({"/cut": Versioned(body(LARGE * 2), cuts=[LARGE + 9000]), "/first": answer(200, b"x"),
+                 "/slow": [lambda _: gate.wait(9), answer(200, b"y")]}) as origin:
+        rows = [origin.url(path) for path in origin.answers]
+        with running(rows, kind=Patient, dir=tmp_path, per_host=1, pipelining=4) as (downloader, seen):
+            downloader.turn_until(lambda: "/slow" in origin.paths)
+            downloader.run(400)
+            assert seen.words.count("retrying") == 1 and downloader.n_queued == 1
+            qhttp.loop().run(0)
+            is_busy = bool(select.select([qhttp.loop().fileno()], [], [], 0.05)[0])
+            gate.set()
+            assert downloader.run()
+    assert not is_busy and len(seen.finished) == 3 and files_in(tmp_path)["cut"] == body(LARGE * 2)
 
 
 @pytest.mark.parametrize("every", [1, 2, 5])

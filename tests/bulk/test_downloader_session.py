@@ -75,7 +75,9 @@ def test_session_file_that_is_not_as_it_was_is_not_done(how, n, kept):
 @pytest.mark.parametrize("existing", ["error", "skip", "overwrite"])
 @pytest.mark.parametrize("newer, error", [
     ({"size": 0}, "BodyError"), ({"checksum": "sha256:" + "0" * 64}, "ChecksumMismatch"), ({"size": None}, None),
-    ({"checksum": None}, None), ({"checksum": ["sha-256=" + "0" * 64, "md5:" + "0" * 32]}, "ChecksumMismatch")])
+    ({"checksum": None}, None), ({"checksum": "sha512:" + "0" * 128}, "ChecksumMismatch"),
+    ({"checksum": ["md5:" + "0" * 32]}, "ChecksumMismatch"),
+    ({"checksum": ["sha-256=" + "0" * 64, "md5:" + "0" * 32]}, "ChecksumMismatch")])
 def test_session_done_row_of_which_a_newer_list_says_something_else_is_an_error(newer, error, existing, n, kept):
     data = body(n)
     digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
@@ -300,6 +302,18 @@ def test_session_part_is_forgotten_before_it_gets_bytes_of_another_version(setti
         origin.answers["/a"] = [answer(200, two[:CUT], ("ETag", '"two"'), length=N), reached]
         killed_run(origin, kept, reached, **settings)
         origin.answers["/a"] = versioned
+        assert one(origin.url("/a"), **kept).error is None
+    assert listed(kept) == {"a": DATA}
+
+
+def test_session_part_of_which_nothing_came_is_forgotten_before_it_gets_bytes_of_another_version(kept):
+    """The part was opened for version one, which then broke off before its first byte."""
+    two = body(LARGE, 7) + DATA[LARGE:CUT + 9000] + body(N - CUT - 9000, 8)
+    reached = Reached(kept, lambda part: len(part) > LARGE)
+    one_cut = [answer(200, b"", ("ETag", '"one"'), length=N), Pause(1.2), Close()]     # a second, and it is noted
+    with Origin({"/a": Each(one_cut, [answer(200, two[:CUT], ("ETag", '"two"'), length=N), reached])}) as origin:
+        killed_run(origin, kept, reached)
+        origin.answers["/a"] = Versioned(DATA)
         assert one(origin.url("/a"), **kept).error is None
     assert listed(kept) == {"a": DATA}
 

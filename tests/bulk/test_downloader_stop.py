@@ -1,6 +1,19 @@
 """Stopping: nothing new starts, what runs is broken off or comes to its end, and `left` says exactly what is to do."""
 import pytest
-from bulk.downloads import LARGE, SMALL, HeldFiles, body, both_paths, download, files_in, names_in, one, running
+from bulk.downloads import (
+    LARGE,
+    SMALL,
+    HeldFiles,
+    body,
+    both_paths,
+    descriptors_go_back_to,
+    download,
+    files_in,
+    n_descriptors,
+    names_in,
+    one,
+    running,
+)
 from bulk.origin import Each, Origin, Versioned, answer, redirect
 from support.actions import Close, Drain, Pause
 
@@ -163,6 +176,22 @@ def test_stop_gently_does_not_wait_for_further_tries(tmp_path):
         downloader.stop(gently=True)
         assert downloader.run()
         assert urls_left(downloader) == ["a"]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_stop_gently_lets_go_of_the_part_of_what_waits_for_another_try(kept, tmp_path):
+    """What is left can be fetched at once, in the same process."""
+    settings = {"dir": tmp_path, **({"session": tmp_path / "session"} if kept else {})}
+    before = n_descriptors()
+    with Origin({"/a": Versioned(DATA, cuts=[CUT])}) as origin:
+        with running([origin.url("/a")], **settings) as (downloader, seen):
+            downloader.retrying.connect(lambda *_: downloader.stop(gently=True))
+            assert downloader.run()
+            rows = list(downloader.left())
+        assert seen.ended == [] and names_in(tmp_path) == (["a.part"] if kept else [])
+        assert (one(rows[0], **settings).n_resumed > 0) is kept
+    assert files_in(tmp_path)["a"] == DATA
+    descriptors_go_back_to(before)
 
 
 def test_stop_while_the_part_is_being_made_leaves_none(tmp_path):

@@ -96,6 +96,20 @@ def test_cluster_failures_are_told_as_exceptions(cluster, server, tmp_path):
     assert isinstance(failed[bad[1]], qhttp.RequestError)
 
 
+def test_cluster_second_url_of_a_name_is_an_error_whoever_fetches_it(cluster, server, tmp_path, asked):
+    """A worker that finds the file there would take it as done."""
+    cluster_downloader = module("qhttp.bulk.cluster").ClusterDownloader
+    given = [{"url": server.url(number), "out": "same" if number < 2 else str(number)} for number in range(6)]
+    with cluster_downloader(cluster.scheduler_address, given, dir=str(tmp_path), shard_rows=1) as downloader:
+        failed = []
+        downloader.failed.connect(failed.append)
+        downloader.run()
+        assert len(failed) == 1 and list(downloader.left()) == [failed[0].row] and downloader.n_done == 5
+    [first] = {0, 1} - {number for number in (0, 1) if given[number] == failed[0].row}
+    assert isinstance(failed[0].error, qhttp.FileError) and (tmp_path / "same").read_bytes() == FILES.view(first)
+    assert sorted(asked()) == sorted({0, 1, 2, 3, 4, 5} - {1 - first})
+
+
 def test_cluster_worker_killed_in_the_midst_loses_nothing(cluster, server, tmp_path, asked):
     """What is in its place already is not fetched again: of the dead worker's shard, that is; others are never done twice."""
     cluster_downloader = module("qhttp.bulk.cluster").ClusterDownloader
