@@ -25,6 +25,7 @@ from qhttp.bulk.client import pieces_of
 from qhttp.bulk.transfer import Transfer
 from qhttp.errors import AuthenticationRequired, BodyError, Cancelled, HTTPStatusError, ProxyAuthenticationRequired
 from qhttp.protocol.shown import shown_url
+from qhttp.protocol.url import split
 from qhttp.remote_file import WHOLE, RemoteFile, Window
 
 if TYPE_CHECKING:
@@ -271,7 +272,10 @@ class QHttpFileSystem(AsyncFileSystem):
         answer = await self._fetch("GET", folder)
         if "html" not in (answer.header("content-type") or ""):
             raise FileNotFoundError(f"{shown_url(url)} is no page with links")
-        names = sorted(links_below(answer.url_effective, (answer.content or b"").decode("utf-8", "replace")))
+        page = answer.url_effective
+        # What another origin lists is asked for at home, which may send there again: what is secret is of one origin.
+        home = page if split(page).origin == split(folder).origin else folder
+        names = sorted(links_below(page, (answer.content or b"").decode("utf-8", "replace"), home))
         if not detail:
             return names
         return [{"name": name, "size": None, "type": "directory" if name.endswith("/") else "file"} for name in names]
@@ -361,19 +365,23 @@ class _Links(html.parser.HTMLParser):
             self.found += [value for name, value in attrs if name == "href" and value]
 
 
-def links_below(base: str, page: str) -> set[str]:
-    """The URLs right below that of a page, without queries and fragments."""
+def links_below(base: str, page: str, home: str) -> set[str]:
+    """The URLs right below that of a page, without queries and fragments, as they are below `home`."""
     links = _Links()
     links.feed(page)
-    base = base.partition("?")[0]
-    base = base if base.endswith("/") else base + "/"
+    base, home = _as_folder(base), _as_folder(home)
     found = set()
     for link in links.found:
         url = urllib.parse.urljoin(base, link.partition("#")[0].partition("?")[0])
         rest = url[len(base):]
         if url.startswith(base) and rest.strip("/") and "/" not in rest.rstrip("/"):
-            found.add(url)
+            found.add(home + rest)
     return found
+
+
+def _as_folder(url: str) -> str:
+    url = url.partition("#")[0].partition("?")[0]
+    return url if url.endswith("/") else url + "/"
 
 
 def error_of(status: int, url: str) -> OSError:

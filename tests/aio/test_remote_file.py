@@ -2,12 +2,14 @@
 errors of the file system, from servers whose files change, that refuse, or that are not there."""
 import gzip
 import itertools
+import ssl
 import types
 
 import pytest
 
 pytest.importorskip("fsspec")
-from bulk.origin import Origin, answer
+import trustme
+from bulk.origin import Origin, answer, redirect
 
 import qhttp
 from qhttp.fs import QHttpFileSystem, error_of
@@ -229,3 +231,89 @@ def test_info_of_a_file_that_is_sent_coded_has_no_size(fs):
         info = fs.info(origin.url("/a"))
         assert (info["size"], info["ETag"]) == (None, '"1"')
         assert fs.cat_file(origin.url("/a")) == DATA
+
+
+# -- folders that another server lists
+USER, PASSWORD = "ada", "xyzzy"
+SECRETS = b"authorization", b"cookie", PASSWORD.encode(), b"hidden"
+BOTH_SECRETS = [("Authorization", "Bearer hidden"), ("Cookie", "session=hidden")]
+
+
+def page(*links):
+    return answer(200, "".join(f'<a href="{link}">x</a>' for link in links).encode(), ("Content-Type", "text/html"))
+
+
+def asks_for_user(body):
+    """An answer to those who say who they are: others are asked."""
+    return lambda request: answer(200, body) if request.get("authorization") else WANTS_USER
+
+
+def secrets_in(origin):
+    return [secret for request in origin.log for secret in SECRETS if secret in request.raw.lower()]
+
+
+def leads_to(away, *paths):
+    return {path: redirect(away.url("/m" + path)) for path in paths}
+
+
+def test_ls_of_a_folder_that_another_server_lists_has_the_folders_own_names(fs):
+    with Origin() as away, Origin() as home:
+        away.answers["/m/f/?n=1"] = page("a", "sub/", "/m/f/b?c=d", away.url("/m/f/c"), "/m/other", "http://elsewhere.invalid/m/f/d")
+        home.answers = dict.fromkeys(("/f/", "/f/?q=1"), redirect(away.url("/m/f/?n=1")))
+        assert fs.ls(home.url("/f"), detail=False) == [home.url("/f/" + name) for name in ("a", "b", "c", "sub/")]
+        assert fs.ls(home.url("/f/?q=1"), detail=False) == fs.ls(home.url("/f/"), detail=False)
+        assert fs.glob(home.url("/f/[ab]")) == [home.url("/f/a"), home.url("/f/b")]
+
+
+def test_ls_of_a_folder_that_its_own_server_lists_elsewhere_has_the_names_there(fs):
+    with Origin({"/f/": redirect("/g/"), "/g/": page("a"), "/g/a": answer(200, DATA)}) as origin:
+        assert fs.ls(origin.url("/f/"), detail=False) == [origin.url("/g/a")]
+        assert fs.cat(fs.ls(origin.url("/f/"), detail=False)) == {origin.url("/g/a"): DATA}
+
+
+def test_files_that_another_server_lists_come_without_what_is_for_the_first(tmp_path):
+    fs = QHttpFileSystem(proxy=None, retries=0, skip_instance_cache=True, headers=BOTH_SECRETS)
+    with Origin() as away, Origin() as home:
+        away.answers = {"/m/f/": page("a", "sub/"), "/m/f/sub/": page("b"), "/m/f/a": answer(200, DATA),
+                        "/m/f/sub/b": answer(200, DATA[:9])}
+        home.answers = leads_to(away, "/f/", "/f/sub/", "/f/a", "/f/sub/b")
+        assert [names for _, *names in fs.walk(home.url("/f/"))] == [[["sub"], ["a"]], [[], ["b"]]]
+        assert fs.cat(fs.find(home.url("/f/"))) == {home.url("/f/a"): DATA, home.url("/f/sub/b"): DATA[:9]}
+        fs.get(home.url("/f/"), str(tmp_path / "got"), recursive=True)
+        with fs.open(fs.ls(home.url("/f/"), detail=False)[0]) as file:
+            assert file.read() == DATA
+        assert len(secrets_in(home)) == 3 * len(home.log) and secrets_in(away) == []
+        assert {"/m/f/a", "/m/f/sub/b"} < set(away.paths)
+    assert [path.read_bytes() for path in (tmp_path / "got" / "a", tmp_path / "got" / "sub" / "b")] == [DATA, DATA[:9]]
+
+
+def test_files_that_another_server_lists_and_wants_a_user_for_are_not_permitted():
+    fs = QHttpFileSystem(proxy=None, retries=0, skip_instance_cache=True, user=(USER, PASSWORD))
+    with Origin({"/m/f/": page("a", "b"), "/m/f/a": asks_for_user(b"stolen")}) as away, Origin() as home:
+        home.answers = {**leads_to(away, "/f/", "/f/a"), "/f/b": asks_for_user(b"home's own")}
+        theirs, ours = fs.ls(home.url("/f/"), detail=False)
+        with pytest.raises(PermissionError):
+            fs.cat_file(theirs)
+        assert fs.cat_file(ours) == b"home's own"
+        assert "/m/f/a" in away.paths and secrets_in(away) == []
+
+
+def test_files_of_a_folder_that_alone_leads_elsewhere_are_not_there():
+    fs = QHttpFileSystem(proxy=None, retries=0, skip_instance_cache=True, headers=BOTH_SECRETS)
+    with Origin({"/m/f/": page("a"), "/m/f/a": answer(200, DATA)}) as away, Origin() as home:
+        home.answers = leads_to(away, "/f/")
+        with pytest.raises(FileNotFoundError):
+            fs.cat(fs.ls(home.url("/f/"), detail=False)[0])
+        assert away.paths == ["/m/f/"] and secrets_in(away) == []
+
+
+def test_files_of_a_folder_that_https_leads_to_http_for_are_asked_for_by_https():
+    authority = trustme.CA()
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    authority.configure_trust(client)
+    fs = QHttpFileSystem(proxy=None, retries=0, skip_instance_cache=True, context=client, headers=BOTH_SECRETS)
+    with Origin({"/m/f/": page("a"), "/m/f/a": answer(200, b"plain")}) as plain, Origin(tls=server) as home:
+        home.answers = {**leads_to(plain, "/f/"), "/f/a": answer(200, DATA)}
+        assert fs.cat(fs.ls(home.url("/f/"), detail=False)) == {home.url("/f/a"): DATA}
+        assert plain.paths == ["/m/f/"] and secrets_in(plain) == []
