@@ -26,7 +26,7 @@ from qhttp.bulk.transfer import Transfer
 from qhttp.errors import AuthenticationRequired, BodyError, Cancelled, HTTPStatusError, ProxyAuthenticationRequired
 from qhttp.protocol.shown import shown_url
 from qhttp.protocol.url import split
-from qhttp.remote_file import WHOLE, RemoteFile, Window
+from qhttp.remote_file import TAIL, WHOLE, RemoteFile, Window
 
 if TYPE_CHECKING:
     class AsyncFileSystem:          # fsspec has no types
@@ -111,9 +111,12 @@ class QHttpFileSystem(AsyncFileSystem):
 
     async def _window(self, url: str, start: int, end: int | None, version: object = None) -> Window:
         """At least bytes [start, end) of a file; to the end where that is None, the last -start where start is negative."""
+        return Window.of(await self._ask_part(url, start, end), start, end, version)
+
+    async def _ask_part(self, url: str, start: int, end: int | None) -> Transfer:
         value = f"bytes={start}" if start < 0 else f"bytes={start}-{'' if end is None else end - 1}"
         answer = await self._here().range(self._strip_protocol(url), value)
-        return Window.of(answer if answer.status == 416 else self._good(answer), start, end, version)
+        return answer if answer.status == 416 else self._good(answer)
 
     async def _info(self, path: str, **_: Any) -> dict[str, Any]:
         url = self._strip_protocol(path)
@@ -135,8 +138,8 @@ class QHttpFileSystem(AsyncFileSystem):
         if answer is not None and answer.header("content-encoding", "identity").strip().lower() not in ("", "identity"):
             size = None                         # that is what is sent, and not what comes out of it
         elif answer is None or length is None:
-            window = await self._window(url, 0, 1)
-            answer, size = window.answer, window.total
+            answer = await self._ask_part(url, 0, 1)
+            size = Window.of(answer, 0, 1).total
         else:
             size = int(length)
         found = {"name": url, "size": size, "type": "file", "url": answer.url_effective}
@@ -291,7 +294,12 @@ class QHttpFileSystem(AsyncFileSystem):
         return tail
 
     def _keep_tail(self, url: str, tail: Window) -> None:
-        self._tails.put(url, tail)
+        self._tails.put(url, tail.last(TAIL))
+
+    def _forget(self, url: str) -> None:
+        """The file is another one than was remembered."""
+        self._facts.forget(url)
+        self._tails.forget(url)
 
     def invalidate_cache(self, path: str | None = None) -> None:
         """Forgets what was remembered."""
@@ -306,22 +314,34 @@ class QHttpFileSystem(AsyncFileSystem):
 
 
 class _Recent:
-    """What was found lately, by URL."""
+    """What was found lately, by URL, the oldest first. Threads that open files share it."""
 
     def __init__(self, lifetime_s: float):
         self._lifetime_s, self._found = lifetime_s, dict[str, tuple[float, Any]]()
 
     def get(self, url: str) -> Any:
+        self._drop_old()
         until, value = self._found.get(url, (0.0, None))
         return value if time.monotonic() < until else None
 
     def put(self, url: str, value: Any) -> None:
-        while len(self._found) >= N_FACTS:
-            self._found.pop(next(iter(self._found)), None)
+        self._found.pop(url, None)
         self._found[url] = (time.monotonic() + self._lifetime_s, value)
+        self._drop_old()
+
+    def forget(self, url: str) -> None:
+        self._found.pop(url, None)
 
     def clear(self) -> None:
         self._found.clear()
+
+    def _drop_old(self) -> None:
+        now, found = time.monotonic(), self._found.copy()       # other threads may change it meanwhile
+        n_over = len(found) - N_FACTS
+        for n, (url, (until, _)) in enumerate(found.items()):
+            if n >= n_over and now < until:
+                break
+            self._found.pop(url, None)
 
 
 class _BoundedClient(aio.Client):

@@ -12,8 +12,9 @@ import trustme
 from bulk.origin import Origin, answer, redirect
 
 import qhttp
-from qhttp.fs import QHttpFileSystem, error_of
-from qhttp.remote_file import Window
+from qhttp import fs as fs_module
+from qhttp.fs import FACTS_LIFETIME_S, N_FACTS, QHttpFileSystem, error_of
+from qhttp.remote_file import TAIL, Window
 
 DATA = bytes(range(100))
 TAG = ("ETag", '"1"')
@@ -231,6 +232,105 @@ def test_info_of_a_file_that_is_sent_coded_has_no_size(fs):
         info = fs.info(origin.url("/a"))
         assert (info["size"], info["ETag"]) == (None, '"1"')
         assert fs.cat_file(origin.url("/a")) == DATA
+
+
+# -- what is remembered
+class Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def monotonic(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """What the file system takes for the time."""
+    clock = Clock()
+    monkeypatch.setattr(fs_module, "time", clock)
+    return clock
+
+
+def look_at(fs, url):
+    with fs.open(url) as file:
+        file.seek(-10, 2)
+        return file.read()
+
+
+def remembered(fs):
+    return [len(fs._facts._found), len(fs._tails._found)]
+
+
+def test_what_was_remembered_of_files_is_dropped_when_its_time_is_over(fs, clock):
+    with Origin({f"/{n}": Ranged(DATA, TAG) for n in range(4)}) as origin:
+        for n in range(3):
+            fs.info(origin.url(f"/{n}"))
+            look_at(fs, origin.url(f"/{n}"))
+            clock.now += FACTS_LIFETIME_S / 3
+        assert remembered(fs) == [3, 3]
+        clock.now += FACTS_LIFETIME_S / 2
+        fs.info(origin.url("/2"))
+        look_at(fs, origin.url("/2"))
+        assert len(origin.log) == 6 and remembered(fs) == [1, 1]
+        clock.now += FACTS_LIFETIME_S
+        fs.info(origin.url("/3"))
+        look_at(fs, origin.url("/3"))
+        assert remembered(fs) == [1, 1] and len(origin.asked("/3")) == 2
+
+
+def test_what_is_asked_for_again_is_remembered_anew(fs, clock):
+    with Origin({"/a": Ranged(DATA, TAG), "/b": Ranged(DATA, TAG)}) as origin:
+        for _ in range(3):
+            assert [look_at(fs, origin.url(path)) for path in ("/a", "/b", "/a")] == [DATA[-10:]] * 3
+            clock.now += FACTS_LIFETIME_S
+        assert origin.paths == ["/a", "/b"] * 3
+
+
+def test_what_is_remembered_is_of_the_last_files_alone(fs):
+    recent = fs._facts
+    for n in range(N_FACTS + 10):
+        recent.put(str(n), n)
+    assert [recent.get(str(n)) for n in (0, 9, 10, N_FACTS + 9)] == [None, None, 10, N_FACTS + 9]
+    recent.put("10", "new")
+    recent.put("x", "y")
+    assert [recent.get(key) for key in ("10", "11", "12")] == ["new", None, 12] and len(recent._found) == N_FACTS
+
+
+def test_nothing_is_remembered_where_that_is_not_wanted():
+    fs = QHttpFileSystem(proxy=None, retries=0, skip_instance_cache=True, facts_lifetime=0)
+    with Origin({"/a": Ranged(DATA, TAG)}) as origin:
+        assert fs.info(origin.url("/a"))["size"] == 100 and look_at(fs, origin.url("/a")) == DATA[-10:]
+        assert remembered(fs) == [0, 0]
+
+
+def test_end_of_a_file_that_comes_whole_instead_is_remembered_without_the_rest(fs):
+    data = DATA * (2 * TAIL // 100)
+    with Origin({"/a": answer(200, data, TAG)}) as origin:
+        assert look_at(fs, origin.url("/a")) == data[-10:] and len(origin.log) == 1
+        [(_, tail)] = fs._tails._found.values()
+        assert (len(tail.data), len(tail.data.obj), tail.end, tail.total) == (TAIL, TAIL, len(data), len(data))
+        assert look_at(fs, origin.url("/a")) == data[-10:] and len(origin.log) == 1
+        with fs.open(origin.url("/a")) as file:
+            assert file.size == len(data) and len(origin.log) == 1
+            assert file.read() == data
+
+
+@pytest.mark.parametrize("fields, later", [([TAG], [("ETag", '"2"')]), ([], [])], ids=["etag", "no etag"])
+@pytest.mark.parametrize("n", [60, 100_000])
+def test_file_that_has_changed_can_be_opened_again_at_once(fs, fields, later, n):
+    old, new = DATA * 1000, bytes(reversed(DATA)) * 1000
+    with Origin({"/a": Ranged(old, *fields)}) as origin:
+        url = origin.url("/a")
+        assert fs.info(url)["size"] == len(old) and look_at(fs, url) == old[-10:]
+        origin.answers["/a"] = Ranged(new[:n] if later else new[:n - 1], *later)
+        new = origin.answers["/a"].data
+        with fs.open(url) as file:
+            assert file.size == len(old)        # as remembered
+            with pytest.raises(qhttp.BodyError, match="open it again"):
+                file.read(10)
+        with fs.open(url) as file:
+            assert file.seek(0, 2) == len(new) and file.seek(0) == 0 and file.read() == new
+        assert fs.info(url)["size"] == len(new)
 
 
 # -- folders that another server lists
