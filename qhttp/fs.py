@@ -25,7 +25,8 @@ from qhttp.bulk.client import pieces_of
 from qhttp.bulk.transfer import Transfer
 from qhttp.errors import AuthenticationRequired, BodyError, Cancelled, HTTPStatusError, ProxyAuthenticationRequired
 from qhttp.protocol.shown import shown_url
-from qhttp.remote_file import WHOLE, RemoteFile, Window
+from qhttp.protocol.url import split
+from qhttp.remote_file import TAIL, WHOLE, RemoteFile, Window
 
 if TYPE_CHECKING:
     class AsyncFileSystem:          # fsspec has no types
@@ -110,9 +111,12 @@ class QHttpFileSystem(AsyncFileSystem):
 
     async def _window(self, url: str, start: int, end: int | None, version: object = None) -> Window:
         """At least bytes [start, end) of a file; to the end where that is None, the last -start where start is negative."""
+        return Window.of(await self._ask_part(url, start, end), start, end, version)
+
+    async def _ask_part(self, url: str, start: int, end: int | None) -> Transfer:
         value = f"bytes={start}" if start < 0 else f"bytes={start}-{'' if end is None else end - 1}"
         answer = await self._here().range(self._strip_protocol(url), value)
-        return Window.of(answer if answer.status == 416 else self._good(answer), start, end, version)
+        return answer if answer.status == 416 else self._good(answer)
 
     async def _info(self, path: str, **_: Any) -> dict[str, Any]:
         url = self._strip_protocol(path)
@@ -134,8 +138,8 @@ class QHttpFileSystem(AsyncFileSystem):
         if answer is not None and answer.header("content-encoding", "identity").strip().lower() not in ("", "identity"):
             size = None                         # that is what is sent, and not what comes out of it
         elif answer is None or length is None:
-            window = await self._window(url, 0, 1)
-            answer, size = window.answer, window.total
+            answer = await self._ask_part(url, 0, 1)
+            size = Window.of(answer, 0, 1).total
         else:
             size = int(length)
         found = {"name": url, "size": size, "type": "file", "url": answer.url_effective}
@@ -271,7 +275,10 @@ class QHttpFileSystem(AsyncFileSystem):
         answer = await self._fetch("GET", folder)
         if "html" not in (answer.header("content-type") or ""):
             raise FileNotFoundError(f"{shown_url(url)} is no page with links")
-        names = sorted(links_below(answer.url_effective, (answer.content or b"").decode("utf-8", "replace")))
+        page = answer.url_effective
+        # What another origin lists is asked for at home, which may send there again: what is secret is of one origin.
+        home = page if split(page).origin == split(folder).origin else folder
+        names = sorted(links_below(page, (answer.content or b"").decode("utf-8", "replace"), home))
         if not detail:
             return names
         return [{"name": name, "size": None, "type": "directory" if name.endswith("/") else "file"} for name in names]
@@ -287,7 +294,12 @@ class QHttpFileSystem(AsyncFileSystem):
         return tail
 
     def _keep_tail(self, url: str, tail: Window) -> None:
-        self._tails.put(url, tail)
+        self._tails.put(url, tail.last(TAIL))
+
+    def _forget(self, url: str) -> None:
+        """The file is another one than was remembered."""
+        self._facts.forget(url)
+        self._tails.forget(url)
 
     def invalidate_cache(self, path: str | None = None) -> None:
         """Forgets what was remembered."""
@@ -302,22 +314,34 @@ class QHttpFileSystem(AsyncFileSystem):
 
 
 class _Recent:
-    """What was found lately, by URL."""
+    """What was found lately, by URL, the oldest first. Threads that open files share it."""
 
     def __init__(self, lifetime_s: float):
         self._lifetime_s, self._found = lifetime_s, dict[str, tuple[float, Any]]()
 
     def get(self, url: str) -> Any:
+        self._drop_old()
         until, value = self._found.get(url, (0.0, None))
         return value if time.monotonic() < until else None
 
     def put(self, url: str, value: Any) -> None:
-        while len(self._found) >= N_FACTS:
-            self._found.pop(next(iter(self._found)), None)
+        self._found.pop(url, None)
         self._found[url] = (time.monotonic() + self._lifetime_s, value)
+        self._drop_old()
+
+    def forget(self, url: str) -> None:
+        self._found.pop(url, None)
 
     def clear(self) -> None:
         self._found.clear()
+
+    def _drop_old(self) -> None:
+        now, found = time.monotonic(), self._found.copy()       # other threads may change it meanwhile
+        n_over = len(found) - N_FACTS
+        for n, (url, (until, _)) in enumerate(found.items()):
+            if n >= n_over and now < until:
+                break
+            self._found.pop(url, None)
 
 
 class _BoundedClient(aio.Client):
@@ -361,19 +385,23 @@ class _Links(html.parser.HTMLParser):
             self.found += [value for name, value in attrs if name == "href" and value]
 
 
-def links_below(base: str, page: str) -> set[str]:
-    """The URLs right below that of a page, without queries and fragments."""
+def links_below(base: str, page: str, home: str) -> set[str]:
+    """The URLs right below that of a page, without queries and fragments, as they are below `home`."""
     links = _Links()
     links.feed(page)
-    base = base.partition("?")[0]
-    base = base if base.endswith("/") else base + "/"
+    base, home = _as_folder(base), _as_folder(home)
     found = set()
     for link in links.found:
         url = urllib.parse.urljoin(base, link.partition("#")[0].partition("?")[0])
         rest = url[len(base):]
         if url.startswith(base) and rest.strip("/") and "/" not in rest.rstrip("/"):
-            found.add(url)
+            found.add(home + rest)
     return found
+
+
+def _as_folder(url: str) -> str:
+    url = url.partition("#")[0].partition("?")[0]
+    return url if url.endswith("/") else url + "/"
 
 
 def error_of(status: int, url: str) -> OSError:

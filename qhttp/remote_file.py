@@ -32,16 +32,15 @@ CHANGED = "the file has changed while it was read: open it again"
 class Window:
     """Bytes of a file that came together: `data` from `start` on, of `total` (None: the server does not know), of `version`."""
 
-    __slots__ = ("answer", "data", "start", "total", "version")
+    __slots__ = ("data", "start", "total", "version")
 
-    answer: Transfer
     start: int
     data: memoryview
     total: int | None
     version: object
 
-    def __init__(self, answer: Transfer, start: int, data: memoryview, total: int | None, version: object):
-        self.answer, self.start, self.data, self.total, self.version = answer, start, data, total, version
+    def __init__(self, start: int, data: memoryview, total: int | None, version: object):
+        self.start, self.data, self.total, self.version = start, data, total, version
 
     @property
     def end(self) -> int:
@@ -71,7 +70,7 @@ class Window:
             own = version
         if version is not None and own != version:
             raise BodyError(CHANGED)
-        return cls(answer, at, content, total, own)
+        return cls(at, content, total, own)
 
     def cut(self, start: int, end: int | None) -> memoryview:
         """What it has of [start, end), or of the last -start bytes."""
@@ -79,6 +78,12 @@ class Window:
             start = max((self.total if self.total is not None else self.end) + start, 0)
         first = max(start - self.start, 0)
         return self.data[first:None if end is None else max(end - self.start, first)]
+
+    def last(self, n: int) -> Window:
+        """One of its last n bytes at most, which does not hold the others in memory."""
+        if len(self.data) <= n:
+            return self
+        return Window(self.end - n, memoryview(bytes(self.data[-n:])), self.total, self.version)
 
     def has(self, start: int, end: int | None) -> bool:
         """Whether it has all that there is of [start, end)."""
@@ -211,10 +216,14 @@ class RemoteFile(io.BufferedIOBase):
         return have + bytes(more) if have else more
 
     def _fetch(self, start: int, end: int | None) -> Window:
-        window: Window = sync(self.fs.loop, self.fs._window, self.path, start, end, self._version)
+        try:
+            window: Window = sync(self.fs.loop, self.fs._window, self.path, start, end, self._version)
+            if window.total is not None and self._size not in (None, window.total):
+                raise BodyError(CHANGED)
+        except BodyError:
+            self.fs._forget(self.path)      # who opens it again begins with what is there now
+            raise
         self._version = self._version or window.version
         if window.total is not None:
-            if self._size not in (None, window.total):
-                raise BodyError(CHANGED)
             self._size = window.total
         return window

@@ -2,16 +2,19 @@
 errors of the file system, from servers whose files change, that refuse, or that are not there."""
 import gzip
 import itertools
+import ssl
 import types
 
 import pytest
 
 pytest.importorskip("fsspec")
-from bulk.origin import Origin, answer
+import trustme
+from bulk.origin import Origin, answer, redirect
 
 import qhttp
-from qhttp.fs import QHttpFileSystem, error_of
-from qhttp.remote_file import Window
+from qhttp import fs as fs_module
+from qhttp.fs import FACTS_LIFETIME_S, N_FACTS, QHttpFileSystem, error_of
+from qhttp.remote_file import TAIL, Window
 
 DATA = bytes(range(100))
 TAG = ("ETag", '"1"')
@@ -229,3 +232,188 @@ def test_info_of_a_file_that_is_sent_coded_has_no_size(fs):
         info = fs.info(origin.url("/a"))
         assert (info["size"], info["ETag"]) == (None, '"1"')
         assert fs.cat_file(origin.url("/a")) == DATA
+
+
+# -- what is remembered
+class Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def monotonic(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """What the file system takes for the time."""
+    clock = Clock()
+    monkeypatch.setattr(fs_module, "time", clock)
+    return clock
+
+
+def look_at(fs, url):
+    with fs.open(url) as file:
+        file.seek(-10, 2)
+        return file.read()
+
+
+def remembered(fs):
+    return [len(fs._facts._found), len(fs._tails._found)]
+
+
+def test_what_was_remembered_of_files_is_dropped_when_its_time_is_over(fs, clock):
+    with Origin({f"/{n}": Ranged(DATA, TAG) for n in range(4)}) as origin:
+        for n in range(3):
+            fs.info(origin.url(f"/{n}"))
+            look_at(fs, origin.url(f"/{n}"))
+            clock.now += FACTS_LIFETIME_S / 3
+        assert remembered(fs) == [3, 3]
+        clock.now += FACTS_LIFETIME_S / 2
+        fs.info(origin.url("/2"))
+        look_at(fs, origin.url("/2"))
+        assert len(origin.log) == 6 and remembered(fs) == [1, 1]
+        clock.now += FACTS_LIFETIME_S
+        fs.info(origin.url("/3"))
+        look_at(fs, origin.url("/3"))
+        assert remembered(fs) == [1, 1] and len(origin.asked("/3")) == 2
+
+
+def test_what_is_asked_for_again_is_remembered_anew(fs, clock):
+    with Origin({"/a": Ranged(DATA, TAG), "/b": Ranged(DATA, TAG)}) as origin:
+        for _ in range(3):
+            assert [look_at(fs, origin.url(path)) for path in ("/a", "/b", "/a")] == [DATA[-10:]] * 3
+            clock.now += FACTS_LIFETIME_S
+        assert origin.paths == ["/a", "/b"] * 3
+
+
+def test_what_is_remembered_is_of_the_last_files_alone(fs):
+    recent = fs._facts
+    for n in range(N_FACTS + 10):
+        recent.put(str(n), n)
+    assert [recent.get(str(n)) for n in (0, 9, 10, N_FACTS + 9)] == [None, None, 10, N_FACTS + 9]
+    recent.put("10", "new")
+    recent.put("x", "y")
+    assert [recent.get(key) for key in ("10", "11", "12")] == ["new", None, 12] and len(recent._found) == N_FACTS
+
+
+def test_nothing_is_remembered_where_that_is_not_wanted():
+    fs = QHttpFileSystem(proxy=None, retries=0, skip_instance_cache=True, facts_lifetime=0)
+    with Origin({"/a": Ranged(DATA, TAG)}) as origin:
+        assert fs.info(origin.url("/a"))["size"] == 100 and look_at(fs, origin.url("/a")) == DATA[-10:]
+        assert remembered(fs) == [0, 0]
+
+
+def test_end_of_a_file_that_comes_whole_instead_is_remembered_without_the_rest(fs):
+    data = DATA * (2 * TAIL // 100)
+    with Origin({"/a": answer(200, data, TAG)}) as origin:
+        assert look_at(fs, origin.url("/a")) == data[-10:] and len(origin.log) == 1
+        [(_, tail)] = fs._tails._found.values()
+        assert (len(tail.data), len(tail.data.obj), tail.end, tail.total) == (TAIL, TAIL, len(data), len(data))
+        assert look_at(fs, origin.url("/a")) == data[-10:] and len(origin.log) == 1
+        with fs.open(origin.url("/a")) as file:
+            assert file.size == len(data) and len(origin.log) == 1
+            assert file.read() == data
+
+
+@pytest.mark.parametrize("fields, later", [([TAG], [("ETag", '"2"')]), ([], [])], ids=["etag", "no etag"])
+@pytest.mark.parametrize("n", [60, 100_000])
+def test_file_that_has_changed_can_be_opened_again_at_once(fs, fields, later, n):
+    old, new = DATA * 1000, bytes(reversed(DATA)) * 1000
+    with Origin({"/a": Ranged(old, *fields)}) as origin:
+        url = origin.url("/a")
+        assert fs.info(url)["size"] == len(old) and look_at(fs, url) == old[-10:]
+        origin.answers["/a"] = Ranged(new[:n] if later else new[:n - 1], *later)
+        new = origin.answers["/a"].data
+        with fs.open(url) as file:
+            assert file.size == len(old)        # as remembered
+            with pytest.raises(qhttp.BodyError, match="open it again"):
+                file.read(10)
+        with fs.open(url) as file:
+            assert file.seek(0, 2) == len(new) and file.seek(0) == 0 and file.read() == new
+        assert fs.info(url)["size"] == len(new)
+
+
+# -- folders that another server lists
+USER, PASSWORD = "ada", "xyzzy"
+SECRETS = b"authorization", b"cookie", PASSWORD.encode(), b"hidden"
+BOTH_SECRETS = [("Authorization", "Bearer hidden"), ("Cookie", "session=hidden")]
+
+
+def page(*links):
+    return answer(200, "".join(f'<a href="{link}">x</a>' for link in links).encode(), ("Content-Type", "text/html"))
+
+
+def asks_for_user(body):
+    """An answer to those who say who they are: others are asked."""
+    return lambda request: answer(200, body) if request.get("authorization") else WANTS_USER
+
+
+def secrets_in(origin):
+    return [secret for request in origin.log for secret in SECRETS if secret in request.raw.lower()]
+
+
+def leads_to(away, *paths):
+    return {path: redirect(away.url("/m" + path)) for path in paths}
+
+
+def test_ls_of_a_folder_that_another_server_lists_has_the_folders_own_names(fs):
+    with Origin() as away, Origin() as home:
+        away.answers["/m/f/?n=1"] = page("a", "sub/", "/m/f/b?c=d", away.url("/m/f/c"), "/m/other", "http://elsewhere.invalid/m/f/d")
+        home.answers = dict.fromkeys(("/f/", "/f/?q=1"), redirect(away.url("/m/f/?n=1")))
+        assert fs.ls(home.url("/f"), detail=False) == [home.url("/f/" + name) for name in ("a", "b", "c", "sub/")]
+        assert fs.ls(home.url("/f/?q=1"), detail=False) == fs.ls(home.url("/f/"), detail=False)
+        assert fs.glob(home.url("/f/[ab]")) == [home.url("/f/a"), home.url("/f/b")]
+
+
+def test_ls_of_a_folder_that_its_own_server_lists_elsewhere_has_the_names_there(fs):
+    with Origin({"/f/": redirect("/g/"), "/g/": page("a"), "/g/a": answer(200, DATA)}) as origin:
+        assert fs.ls(origin.url("/f/"), detail=False) == [origin.url("/g/a")]
+        assert fs.cat(fs.ls(origin.url("/f/"), detail=False)) == {origin.url("/g/a"): DATA}
+
+
+def test_files_that_another_server_lists_come_without_what_is_for_the_first(tmp_path):
+    fs = QHttpFileSystem(proxy=None, retries=0, skip_instance_cache=True, headers=BOTH_SECRETS)
+    with Origin() as away, Origin() as home:
+        away.answers = {"/m/f/": page("a", "sub/"), "/m/f/sub/": page("b"), "/m/f/a": answer(200, DATA),
+                        "/m/f/sub/b": answer(200, DATA[:9])}
+        home.answers = leads_to(away, "/f/", "/f/sub/", "/f/a", "/f/sub/b")
+        assert [names for _, *names in fs.walk(home.url("/f/"))] == [[["sub"], ["a"]], [[], ["b"]]]
+        assert fs.cat(fs.find(home.url("/f/"))) == {home.url("/f/a"): DATA, home.url("/f/sub/b"): DATA[:9]}
+        fs.get(home.url("/f/"), str(tmp_path / "got"), recursive=True)
+        with fs.open(fs.ls(home.url("/f/"), detail=False)[0]) as file:
+            assert file.read() == DATA
+        assert len(secrets_in(home)) == 3 * len(home.log) and secrets_in(away) == []
+        assert {"/m/f/a", "/m/f/sub/b"} < set(away.paths)
+    assert [path.read_bytes() for path in (tmp_path / "got" / "a", tmp_path / "got" / "sub" / "b")] == [DATA, DATA[:9]]
+
+
+def test_files_that_another_server_lists_and_wants_a_user_for_are_not_permitted():
+    fs = QHttpFileSystem(proxy=None, retries=0, skip_instance_cache=True, user=(USER, PASSWORD))
+    with Origin({"/m/f/": page("a", "b"), "/m/f/a": asks_for_user(b"stolen")}) as away, Origin() as home:
+        home.answers = {**leads_to(away, "/f/", "/f/a"), "/f/b": asks_for_user(b"home's own")}
+        theirs, ours = fs.ls(home.url("/f/"), detail=False)
+        with pytest.raises(PermissionError):
+            fs.cat_file(theirs)
+        assert fs.cat_file(ours) == b"home's own"
+        assert "/m/f/a" in away.paths and secrets_in(away) == []
+
+
+def test_files_of_a_folder_that_alone_leads_elsewhere_are_not_there():
+    fs = QHttpFileSystem(proxy=None, retries=0, skip_instance_cache=True, headers=BOTH_SECRETS)
+    with Origin({"/m/f/": page("a"), "/m/f/a": answer(200, DATA)}) as away, Origin() as home:
+        home.answers = leads_to(away, "/f/")
+        with pytest.raises(FileNotFoundError):
+            fs.cat(fs.ls(home.url("/f/"), detail=False)[0])
+        assert away.paths == ["/m/f/"] and secrets_in(away) == []
+
+
+def test_files_of_a_folder_that_https_leads_to_http_for_are_asked_for_by_https():
+    authority = trustme.CA()
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    authority.configure_trust(client)
+    fs = QHttpFileSystem(proxy=None, retries=0, skip_instance_cache=True, context=client, headers=BOTH_SECRETS)
+    with Origin({"/m/f/": page("a"), "/m/f/a": answer(200, b"plain")}) as plain, Origin(tls=server) as home:
+        home.answers = {**leads_to(plain, "/f/"), "/f/a": answer(200, DATA)}
+        assert fs.cat(fs.ls(home.url("/f/"), detail=False)) == {home.url("/f/a"): DATA}
+        assert plain.paths == ["/m/f/"] and secrets_in(plain) == []
