@@ -236,6 +236,21 @@ cdef class Loop:
         self.check()
         return self.run_while(None, msecs)
 
+    def _run_until(self, is_told):
+        """run() that ends after the turn in which `is_told()` has become true: then it returns False."""
+        cdef int timeout = 0
+        self.check()
+        self.n_skipped = SKIPS_MAX      # who knows what has happened since the last call
+        try:
+            while not is_told():
+                self.turn(timeout)
+                if not self.is_pending():
+                    return True
+                timeout = LONGEST_WAIT_MS
+            return False
+        finally:
+            self.show_work()
+
     def dispatch(self):
         """Does what is to do now and comes back at once: for a foreign loop that saw `fileno()` readable."""
         cdef int n = 0

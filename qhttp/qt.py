@@ -93,9 +93,10 @@ class QHttp(QObject):
     proxyAuthenticationRequired(proxy, authenticator), sslErrors(list); and progressMaximum(int), progressValue(int) of the
     answer under way, for a progress bar: the maximum is 0 where the size is unknown, and scaled where it is above an int.
 
-    It may be moved to another thread (moveToThread), where its requests and signals are then; requests that are under way at
-    that moment are aborted, those that wait go along. Its methods are for the thread it lives in; abort, close, resume and
-    clearPendingRequests are Qt slots. A slot that asks (authenticationRequired, sslErrors) must be connected directly.
+    It may be moved to another thread (moveToThread), where its requests and signals are then; the request that is under way at
+    that moment is aborted (requestFinished and done with an error), those that wait go along, in their order. Its methods are
+    for the thread it lives in; abort, close, resume and clearPendingRequests are Qt slots. A slot that asks
+    (authenticationRequired, sslErrors) must be connected directly.
     """
 
     for _name, _types in _SIGNALS.items():

@@ -71,6 +71,7 @@ cdef class RequestQueue(Observer):
     cdef Exchange exchange      # of the running entry
     cdef bint finishing         # requestFinished(id, False) of the running entry has been, or is being, emitted
     cdef bint failing           # inside requestFinished(id, True)
+    cdef bint keeps_behind      # what fails is the first entry alone: those behind it go on waiting
     cdef bint in_pump
     cdef bint is_away           # it has left a thread, and has not come to the next
     cdef bint finish_due, closing_due, unconnected_due, deletion_due     # what the next turn is to do
@@ -109,15 +110,19 @@ cdef class RequestQueue(Observer):
     cdef object tell_closed(self)
     cdef object pump(self)
     cdef object start(self, Entry entry)
+    cdef object take_effect(self, Entry entry)
     cdef object start_exchange(self, Entry entry)
     cdef Request make_request(self, Entry entry)
     cdef object finish(self)
+    cdef object finished(self)
     cdef object fail_with(self, object error)
     cdef object fail(self, int error, str text)
+    cdef object end_batch(self)
     cdef object close_after_failure(self)
     cdef object current_response(self)
     cdef Exchange make_exchange(self, Request request, Sink sink)
     cdef object look_ahead(self)
+    cdef bint take_back(self, Py_ssize_t n_kept) except -1
     cdef bint drop_behind(self, Py_ssize_t n_kept) except -1
     cdef object leave_loop(self)
     cdef object join_loop(self)

@@ -262,6 +262,7 @@ cdef class RequestQueue(Observer):
 
     cdef bint is_blocked(self):
         return ((self.telling is not None and self.telling is self.running)
+                or (self.is_away and self.entries.n() > 0)      # nothing begins until it has come to the next thread
                 or (self.exchange is not None and (self.exchange.in_source or self.exchange.settling)))
 
     cdef object run_deferred(self):
@@ -317,6 +318,13 @@ cdef class RequestQueue(Observer):
             self.emit(self.requestStarted, entry.id)
             if self.running is not entry:
                 return
+        if entry.kind < GET:
+            self.take_effect(entry)
+        else:
+            self.start_exchange(entry)
+
+    cdef object take_effect(self, Entry entry):
+        """What an entry does that is no request to a server: at once, and without the network."""
         if entry.kind == SET_HOST:
             self.host_is_first = False
             self.set_host(entry.target.decode("utf-8"), entry.port, entry.is_https)
@@ -324,15 +332,13 @@ cdef class RequestQueue(Observer):
         elif entry.kind < CLOSE:
             self.take_setting(entry)
             self.finish()
-        elif entry.kind == CLOSE:
+        else:
             if self.pool.close():
                 self.set_state(CLOSING)
                 if self.running is entry:
                     self.set_state(UNCONNECTED)
             if self.running is entry:
                 self.finish()
-        else:
-            self.start_exchange(entry)
 
     cdef object take_setting(self, Entry entry):
         """setUser, setProxy, setSocket: for the requests behind them. Connections made under others are not used for those."""
@@ -465,8 +471,11 @@ cdef class RequestQueue(Observer):
         self.exchange = None
         self.finishing = True
         self.tell_finished(entry, False)
-        if self.running is not entry:
-            return                      # aborted in that slot
+        if self.running is entry:       # else it was aborted, or moved to another thread, in that slot
+            self.finished()
+
+    cdef object finished(self):
+        """The second half of finish(): that the running entry is done has been told."""
         self.finishing = False
         self.running = None
         self.entries.take_first()
@@ -478,10 +487,13 @@ cdef class RequestQueue(Observer):
                 self.emit(self.done, False)
 
     cdef object fail(self, int error, str text):
-        """Ends the batch: the first entry fails, the others vanish without a signal, and the connection is closed."""
+        """Ends the batch: the first entry fails, the others vanish without a signal (but for keeps_behind), and the connection
+        is closed."""
         cdef Entry entry = self.entries.item(0)
-        if self.failing:
-            return                      # abort() inside requestFinished(id, True)
+        cdef Loop loop = self.loop
+        if self.failing:                # abort() inside requestFinished(id, True)
+            self.keeps_behind = False
+            return
         self.failing = True
         self.finish_due = False
         self.error_now, self.error_text = error, text
@@ -496,7 +508,17 @@ cdef class RequestQueue(Observer):
         if not self.finishing:
             self.running = entry        # current while it is told, as ever
             self.tell_finished(entry, True)
-        self.drop_behind(0)
+        if self.failing and self.loop is loop:      # else the object was moved in that slot, and has done this
+            self.end_batch()
+
+    cdef object end_batch(self):
+        """The second half of fail(): the failure of the first entry has been told."""
+        if self.keeps_behind:
+            self.keeps_behind = False   # what a slot aborts from here on is all
+            self.take_back(0)
+            self.entries.take_first()
+        else:
+            self.drop_behind(0)
         self.running = None
         self.finishing = self.failing = False
         self.loop.let_go(self)
@@ -645,8 +667,8 @@ cdef class RequestQueue(Observer):
         return self.response
 
     # -- what the face asks for
-    cdef bint drop_behind(self, Py_ssize_t n_kept) except -1:
-        """Drops the entries behind the first so many. True: one of them was sent before its turn, and has cost the connection."""
+    cdef bint take_back(self, Py_ssize_t n_kept) except -1:
+        """Those behind the first so many are as if none had been sent before its turn. True: that has cost the connection."""
         cdef Entry entry
         cdef bint closed = False
         cdef Py_ssize_t i
@@ -654,19 +676,39 @@ cdef class RequestQueue(Observer):
             entry = self.entries.item(i)
             if entry.ahead is not None:
                 closed = entry.ahead.withdraw() or closed
-            if n_kept > 0:
-                self.entries.take_last()
+                entry.ahead = None
+        return closed
+
+    cdef bint drop_behind(self, Py_ssize_t n_kept) except -1:
+        """Drops the entries behind the first so many. True: one of them was sent before its turn, and has cost the connection."""
+        cdef bint closed = self.take_back(n_kept)
+        cdef Py_ssize_t i
         if n_kept == 0:
             self.entries.clear()
+        else:
+            for i in range(self.entries.n() - n_kept):
+                self.entries.take_last()
         return closed
 
     cdef object leave_loop(self):
-        """Makes it ready for another thread: what is under way is aborted, and the connection closed; what waits goes along."""
+        """Makes it ready for another thread: what is under way is aborted, and the connection closed; what waits goes along.
+
+        So does what was sent before its turn: it may be sent again, as after a lost connection.
+        """
+        cdef bint closed
         self.is_away = True
-        if self.running is not None:
+        if self.failing:                # in its slot: that ends the batch, as ever
+            self.end_batch()
+        elif self.finishing:            # in its slot: it is told, and not under way any more
+            self.finished()
+        elif self.running is not None and self.running.kind < GET:      # in its requestStarted: what waits counts on it
+            self.take_effect(self.running)
+        elif self.running is not None:
+            self.keeps_behind = True
             self.fail(ABORTED, "Request aborted: its object moves to another thread")
+        closed = self.take_back(0)
         self.tell_closed()
-        if self.pool.close():
+        if self.pool.close() or closed:
             self.set_state(CLOSING)
             self.set_state(UNCONNECTED)
         self.loop.forget(self)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from qhttp._core import describe_head
 from qhttp.bulk.requests import url_of
 from qhttp.bulk.settings import Settings
-from qhttp.engine.authentication import AGAIN, UNKNOWN, Parties, Party
+from qhttp.engine.authentication import AGAIN, PER_CONNECTION, UNKNOWN, Parties, Party
 from qhttp.errors import AuthenticationRequired, ProxyAuthenticationRequired, QHttpError
 
 TYPE_CHECKING = False       # as the typing module has it, without importing that
@@ -29,7 +29,8 @@ class Identity:
 
     def __init__(self, settings: Settings):
         self._user, self._netrc = settings.user, settings.netrc
-        self._origins, self._proxies = Parties(MAX_PARTIES), Parties(MAX_PARTIES)
+        # Each is for many connections, so that what authenticates one of them is passed over.
+        self._origins, self._proxies = Parties(MAX_PARTIES, PER_CONNECTION), Parties(MAX_PARTIES, PER_CONNECTION)
         if self._netrc:
             self._login_of_netrc("")    # raises ValueError now, and not in the middle
         self.cookies = None
@@ -121,13 +122,12 @@ class Identity:
     @staticmethod
     def _answer(party: Party, values: list[str], edition: int | None, error: type[QHttpError], who: str) -> bool | QHttpError:
         verdict = party.challenged(values, edition)
-        scheme = party.scheme
-        if verdict == UNKNOWN:
-            return error(f"{who} wants a way of authentication that is not known here")
         if verdict == AGAIN:
-            if scheme is None or not scheme.is_per_connection:
-                return True
-            return error(f"{who} wants {scheme.name}, which only QHttp knows")
+            return True
+        if verdict == UNKNOWN:
+            name = party.passed_over()
+            return error(f"{who} wants {name}, which only QHttp knows" if name else
+                         f"{who} wants a way of authentication that is not known here")
         return error(f"{who} does not accept the user and password")
 
     def answered(self, transfer: Any) -> None:

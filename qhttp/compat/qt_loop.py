@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class _Quit(BaseException):
-    """Gets run() to return."""
+def _awake() -> None:
+    """Gets a loop that waits to look whether it was told to end."""
 
 
 class QEventLoop(QObject):
@@ -21,49 +21,42 @@ class QEventLoop(QObject):
     """
 
     _code: int | None = None
-    _depth = 0
-    _running: list[QEventLoop] = []         # of all threads; in each the innermost last
+    _depth = 0          # how many of its exec_() are under way
 
     def __init__(self, parent: object = None) -> None:
         super().__init__(parent)
         self._loop = loop()
 
     def exec_(self) -> int:
-        """Turns the loop until quit() or exit(code); returns that code. Raises what run() raises (Qt: QEventLoop::exec)."""
+        """Turns the loop until quit() or exit(code); returns that code. Raises what run() raises (Qt: QEventLoop::exec).
+
+        A slot that is told to end it meanwhile goes on to its own end first, also where it turns the loop itself.
+        """
         self._code = None
-        QEventLoop._running.append(self)
+        self._depth += 1
         try:
-            while self._code is None:
-                try:
-                    if self._loop.run():
-                        break
-                except _Quit:
-                    pass
+            self._loop._run_until(self._is_told)
         finally:
-            QEventLoop._running.remove(self)
-            for outer in list(QEventLoop._running):         # what was meant for it has ended us; other threads have theirs here
-                if outer._code is not None and outer._loop is self._loop:
-                    outer._loop.call_soon(outer._leave)
+            self._depth -= 1
         return self._code or 0
 
     exec = exec_
 
+    def _is_told(self) -> bool:
+        return self._code is not None
+
     def exit(self, code: int = 0) -> None:
         """Ends exec_(), which will return `code`; may be called from any thread (Qt: QEventLoop::exit)."""
         self._code = code
-        self._loop.call_from_thread(self._leave)
+        self._loop.call_from_thread(_awake)
 
     def quit(self) -> None:
         """Ends exec_() (Qt: QEventLoop::quit)."""
         self.exit(0)
 
-    def _leave(self) -> None:
-        if self in QEventLoop._running:
-            raise _Quit
-
     def isRunning(self) -> bool:
         """Whether exec_() is under way (Qt: QEventLoop::isRunning)."""
-        return self in QEventLoop._running
+        return self._depth > 0
 
     def processEvents(self, *_: Any) -> None:
         """Does what is to be done now, and returns (Qt: QEventLoop::processEvents)."""

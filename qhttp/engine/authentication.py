@@ -21,6 +21,8 @@ MAX_PARTIES = 64        # origins and proxies of one client
 
 NO_EDITION = 0          # the edition of a request that carried nothing
 
+PER_CONNECTION = frozenset(("Negotiate", "NTLM"))       # names of the schemes that authenticate a connection
+
 
 class Party:
     """What is known of one origin (scheme, host and port) or one proxy. `hostname`: for the names of Kerberos services.
@@ -30,7 +32,8 @@ class Party:
     changes the values to send; where one party is used on several connections, a request remembers it with its value
     (NO_EDITION without one), so that a challenge to what is out of date is no rejection of what is not.
 
-    A scheme that authenticates connections (`scheme.is_per_connection`) needs a party for each connection.
+    A scheme that authenticates connections (`scheme.is_per_connection`) needs a party for each connection. Where one party is
+    for many, `never` has the names of such schemes (PER_CONNECTION): they are passed over whatever else is offered.
     """
 
     user: str
@@ -39,12 +42,12 @@ class Party:
     problem: str
     realm: str
 
-    def __init__(self, hostname: str = ""):
+    def __init__(self, hostname: str = "", never: frozenset[str] = frozenset()):
         self.user = self.password = self.realm = self.problem = ""
         self.scheme: _Scheme | None = None
         self.edition = self._first_edition = NO_EDITION + 1       # _first_edition: the first with these credentials
         self._sent_edition = NO_EDITION
-        self._hostname = hostname
+        self._hostname, self._never = hostname, never
         self._challenges: list[Challenge] = []                # the latest, for credentials that come later
         self._without: set[str] = set()                     # names of offered schemes that these credentials do not work with
         self._rejected: dict[tuple[str, str], None] = {}    # (user, password) -> None, oldest first
@@ -151,18 +154,24 @@ class Party:
         is one, then is for asking, and the credentials are rejected."""
         from qhttp.protocol.auth import choose
         self.edition += 1
-        while (scheme := choose(self._challenges, self._hostname, self._without)) is not None:
+        while (scheme := choose(self._challenges, self._hostname, self._without | self._never)) is not None:
             self.scheme, self.realm = scheme, scheme.realm
             problem = scheme.prepare(self.user, self.password) if self._are_good() else ""
             if not problem:
                 return True
             self._without.add(scheme.name)
             self.problem = problem
-        self.scheme = choose(self._challenges, self._hostname)
+        self.scheme = choose(self._challenges, self._hostname, self._never)
         self.realm = self.scheme.realm if self.scheme is not None else ""
         if self.scheme is not None:
             self._reject()
         return False
+
+    def passed_over(self) -> str:
+        """After UNKNOWN: the name of the strongest scheme that could be done but for `never`; "" where there is none."""
+        from qhttp.protocol.auth import choose
+        scheme = choose(self._challenges, self._hostname) if self._never else None
+        return scheme.name if scheme is not None else ""
 
     def _again(self) -> str:
         self._n_repeats += 1
@@ -200,10 +209,11 @@ class Party:
 
 class Parties:
     """The parties of one client, by their keys: (scheme, host, port) of an origin, or such and more of a proxy. The one that
-    was not asked for the longest is forgotten beyond `max_parties`. A key never sees the credentials of another."""
+    was not asked for the longest is forgotten beyond `max_parties`. A key never sees the credentials of another. `never`: of
+    each Party."""
 
-    def __init__(self, max_parties: int = MAX_PARTIES):
-        self.max_parties = max_parties
+    def __init__(self, max_parties: int = MAX_PARTIES, never: frozenset[str] = frozenset()):
+        self.max_parties, self._never = max_parties, never
         self._parties: dict[tuple[Any, ...], Party] = {}        # in the order of use
         self._pending: tuple[str, str] | None = None
 
@@ -216,7 +226,7 @@ class Parties:
 
     def for_origin(self, key: tuple[Any, ...]) -> Party:
         """The party of a key; pending credentials become its own."""
-        party = self._parties.pop(key, None) or Party(key[1])
+        party = self._parties.pop(key, None) or Party(key[1], self._never)
         self._parties[key] = party
         while len(self._parties) > self.max_parties:
             del self._parties[next(iter(self._parties))]

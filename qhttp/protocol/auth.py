@@ -15,7 +15,7 @@ from qhttp.protocol.digest import Digest
 
 TYPE_CHECKING = False       # as the typing module has it, without importing that
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Iterable
     from typing import Any, Literal, TypeAlias
 
     _Scheme: TypeAlias = "Basic | Digest | Negotiated"
@@ -150,14 +150,17 @@ class Negotiated:
         self.was_heard = False
 
 
-def choose(challenges: list[Challenge], hostname: str, without: Container[str] = ()) -> _Scheme | None:
+def choose(challenges: list[Challenge], hostname: str, without: Iterable[str] = ()) -> _Scheme | None:
     """The strongest scheme that is offered and can be done, None if there is none; of equals the first offered.
 
     Negotiate, Digest with SHA-512-256, SHA-256, MD5, NTLM, Basic, in this order. `without`: names of schemes to pass over.
     """
+    passed_over = {name.lower() for name in without}
     for name in _BY_STRENGTH:       # so that pyspnego, which is dear to import, is not when it is not the choice
+        if name in passed_over:
+            continue
         schemes = [scheme for challenge in challenges if challenge.scheme == name
-                   and (scheme := _scheme_of(challenge, hostname)) is not None and scheme.name not in without]
+                   and (scheme := _scheme_of(challenge, hostname)) is not None]
         if schemes:
             return max(schemes, key=lambda scheme: scheme.strength)
     return None

@@ -44,6 +44,18 @@ def test_user_is_told_where_it_is_asked_for(n, tmp_path):
     assert not seen.failed and files_in(tmp_path)["a"] == body(n) and seen.finished[1].n_retries == 0
 
 
+@pytest.mark.parametrize("connection_scheme", ["Negotiate", "NTLM"])
+def test_user_is_told_by_basic_where_a_scheme_of_connections_is_offered_too(connection_scheme, tmp_path):
+    def page(request):
+        offered = [("WWW-Authenticate", value) for value in (connection_scheme, 'Basic realm="r"')]
+        return answer(200, b"x") if request.get("authorization") == basic() else answer(401, b"who?", *offered)
+
+    with Origin({"/a": page, "/b": page}) as origin:
+        seen = download([origin.url("/a"), origin.url("/b")], dir=tmp_path, user=(USER, PASSWORD), jobs=1)
+        assert [request.get("authorization") for request in origin.log] == [None, basic(), basic()]
+    assert not seen.failed
+
+
 def test_user_is_told_unasked_once_it_is_known(tmp_path):
     with Origin({f"/{number}": guarded() for number in range(10)}) as origin:
         download([origin.url(path) for path in origin.answers], dir=tmp_path, user=(USER, PASSWORD), jobs=1)

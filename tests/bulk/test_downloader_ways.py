@@ -117,11 +117,12 @@ def test_proxy_connections_serve_all_hosts(tmp_path):
         assert len(proxy.connections) == 1
 
 
-def test_proxy_gets_its_own_user_and_the_origin_does_not(tmp_path):
+@pytest.mark.parametrize("offered", [['Basic realm="r"'], ["Negotiate", 'Basic realm="r"'], ["NTLM", 'Basic realm="r"']])
+def test_proxy_gets_its_own_user_and_the_origin_does_not(offered, tmp_path):
     def page(request):
         if request.get("proxy-authorization") == basic("p", "q"):
             return answer(200, b"x")
-        return answer(407, b"who?", ("Proxy-Authenticate", 'Basic realm="r"'))
+        return answer(407, b"who?", *[("Proxy-Authenticate", value) for value in offered])
     with Origin({"http://origin.test/a": page}) as proxy:
         transfer = one("http://origin.test/a", dir=tmp_path, proxy=f"http://p:q@{proxy.host}:{proxy.port}")
         assert [request.get("authorization") for request in proxy.log] == [None, None]

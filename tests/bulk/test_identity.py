@@ -1,4 +1,5 @@
 """Identity: credentials and cookies each go to the one they are for."""
+import sys
 import types
 
 import pytest
@@ -150,6 +151,73 @@ def test_identity_user_goes_before_netrc(tmp_path):
     me.credentials(transfer, HEAD, True)
     me.challenged(transfer, BLOCK, 401)
     assert me.credentials(transfer, HEAD, True) == [(b"Authorization", basic().encode())]
+
+
+# -- what authenticates a connection, of which there are many here
+OTHERS = {"Basic": 'Basic realm="r"', "Digest": 'Digest realm="r", nonce="n", qop="auth"'}
+
+
+@pytest.fixture(params=["with pyspnego", "without pyspnego"])
+def spnego(request, monkeypatch):
+    """Whether it is there; it must never be given a password here."""
+    module = None
+    if request.param == "with pyspnego":
+        module = types.ModuleType("spnego")
+        module.Password = lambda *login: pytest.fail("pyspnego was given the password")
+        module.client = lambda *args, **options: types.SimpleNamespace(step=lambda: b"a leg")
+    monkeypatch.setitem(sys.modules, "spnego", module)
+    return module is not None
+
+
+def challenge(status, *values):
+    name = b"WWW-Authenticate" if status == 401 else b"Proxy-Authenticate"
+    fields = b"".join(b"%b: %b\r\n" % (name, value.encode()) for value in values)
+    return b"HTTP/1.1 %d No\r\n%bContent-Length: 0\r\n\r\n" % (status, fields)
+
+
+def asked(me, status, *values, is_fetched=True):
+    """What becomes of a server's or proxy's challenge: the outcome, and what the next request carries."""
+    proxy = types.SimpleNamespace(party=me.proxy_party(CACHING if is_fetched else CONNECT, "p.test", 80, USER, PASSWORD))
+    transfer = transfer_at(HOME, proxy if status == 407 else None, status == 407 and is_fetched)
+    me.credentials(transfer, HEAD, True)
+    block = challenge(status, *values)
+    outcome = me.challenged(transfer, block, status) if status == 401 or is_fetched else me.proxy_challenged(transfer, block)
+    return outcome, [value for _, value in me.credentials(transfer, HEAD, True) or ()]
+
+
+@pytest.mark.parametrize("status", [401, 407])
+@pytest.mark.parametrize("other", OTHERS)
+@pytest.mark.parametrize("names", [["Negotiate"], ["NTLM"], ["Negotiate", "NTLM"]])
+def test_identity_connection_scheme_is_passed_over_for_another(names, other, status, spnego):
+    for values in ([*names, OTHERS[other]], [OTHERS[other], *names]):
+        outcome, (value,) = asked(identity(True), status, *values)
+        assert outcome is True and value.startswith(other.encode() + b" ")
+
+
+def test_identity_connection_scheme_of_a_tunnel_is_passed_over_for_another(spnego):
+    me = identity(True)
+    assert asked(me, 407, "Negotiate", OTHERS["Basic"], is_fetched=False) == (True, [])
+    assert me.proxy_party(CONNECT, "p.test", 80, USER, PASSWORD).scheme.name == "Basic"
+
+
+@pytest.mark.parametrize("status, kind", [(401, AuthenticationRequired), (407, ProxyAuthenticationRequired)])
+@pytest.mark.parametrize("name", ["Negotiate", "NTLM"])
+def test_identity_connection_scheme_alone_is_an_error_and_gets_nothing(name, status, kind, spnego):
+    me = identity(True)
+    for _ in range(2):
+        outcome, values = asked(me, status, name)
+        assert type(outcome) is kind and values == [] and PASSWORD not in str(outcome)
+        assert (f"wants {name}, which only QHttp knows" if spnego else "not known here") in str(outcome)
+    assert asked(me, status, name, OTHERS["Basic"]) == (True, [basic().encode()])      # nobody has rejected them
+
+
+def test_identity_connection_scheme_beside_a_rejected_one_is_not_tried(spnego):
+    me, transfer = identity(), transfer_at(HOME)
+    for expected in (True, AuthenticationRequired):
+        me.credentials(transfer, HEAD, True)
+        outcome = me.challenged(transfer, challenge(401, "Negotiate", OTHERS["Basic"]), 401)
+        assert outcome is True if expected is True else type(outcome) is expected and "does not accept" in str(outcome)
+    assert not me.credentials(transfer, HEAD, True)
 
 
 # -- proxies

@@ -50,6 +50,83 @@ def test_outer_loop_told_to_end_inside_the_inner_one_ends_after_it():
     timer.stop()
 
 
+@pytest.mark.parametrize("turn", ["processEvents", "run", "waitForDone", "inner loop"])
+def test_slot_that_turns_the_loop_while_it_is_told_to_end_goes_on_first(turn):
+    app, endless, order = QCoreApplication([]), QTimer(), []
+    endless.start(100_000)
+    inner, http = QEventLoop(), qhttp.QHttp()
+
+    def slot():
+        QTimer.singleShot(0, lambda: order.append("told") or app.exit(6))
+        if turn == "processEvents":
+            while not order:
+                app.processEvents()
+        elif turn == "inner loop":
+            QTimer.singleShot(1, inner.quit)
+            inner.exec_()
+        else:
+            http.close()
+            assert qhttp.run(20) is False if turn == "run" else http.waitForDone(10_000)
+            while not order:
+                qhttp.run(0)
+        order.append("the slot goes on")
+        app.processEvents()
+        order.append("to its end")
+
+    QTimer.singleShot(0, slot)
+    assert app.exec_() == 6 and order == ["told", "the slot goes on", "to its end"]
+    endless.stop()
+    assert not app.isRunning()
+
+
+def test_quit_before_process_events_in_one_slot_ends_the_loop_after_it():
+    app, order = QCoreApplication([]), []
+
+    def slot():
+        app.quit()
+        QTimer.singleShot(0, lambda: order.append("timer"))
+        app.processEvents()
+        order.append("goes on")
+
+    timer = QTimer()
+    timer.start(100_000)
+    QTimer.singleShot(0, slot)
+    assert app.exec_() == 0 and order[-1] == "goes on" and order.count("goes on") == 1
+    timer.stop()
+    assert qhttp.run(1000)
+
+
+def test_slot_that_raises_in_process_events_is_told_there():
+    app, caught = QCoreApplication([]), []
+
+    def slot():
+        QTimer.singleShot(0, lambda: 1 / 0)
+        try:
+            while True:
+                app.processEvents()
+        except ZeroDivisionError:
+            caught.append(app.isRunning())
+
+    QTimer.singleShot(0, slot)
+    assert app.exec_() == 0 and caught == [True]
+
+
+def test_process_events_quit_by_another_thread_does_not_raise():
+    app, timer, order = QCoreApplication([]), QTimer(), []
+    timer.start(100_000)
+    thread = threading.Thread(target=app.exit, args=(2,))
+
+    def slot():
+        thread.start()
+        thread.join()
+        app.processEvents()
+        order.append("goes on")
+
+    QTimer.singleShot(0, slot)
+    assert app.exec_() == 2 and order == ["goes on"]
+    timer.stop()
+
+
 def test_quit_from_another_thread_ends_the_loop():
     app, timer = QCoreApplication([]), QTimer()
     timer.start(100_000)

@@ -3,6 +3,7 @@ from base64 import b64decode, b64encode
 
 import pytest
 
+from qhttp.engine.authentication import PER_CONNECTION
 from qhttp.protocol.auth import Negotiated, choose, parse_challenges
 
 spnego = pytest.importorskip("spnego")
@@ -51,6 +52,10 @@ def test_negotiated_right_password_is_accepted(acceptor, name):
     assert play(scheme, acceptor(name.lower())) == (True, 2)
     scheme.informed("")
     assert scheme.value(USER, PASSWORD, "GET", "/") is None      # the connection is authenticated
+
+
+def test_negotiated_names_are_those_that_can_be_passed_over():
+    assert {chosen(name).name for name in ("negotiate", "ntlm")} == PER_CONNECTION
 
 
 @pytest.mark.parametrize("name", ["NTLM", "Negotiate"])

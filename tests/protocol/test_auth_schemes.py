@@ -258,6 +258,11 @@ def test_choose_without_some_takes_the_next():
     assert choose(parse_challenges([D, "Basic"]), "h", {"Digest"}).name == "Basic"
 
 
+def test_choose_without_a_scheme_of_pyspnego_does_not_ask_for_it(monkeypatch):
+    monkeypatch.setattr("qhttp.protocol.auth.Negotiated", lambda *args: pytest.fail("it was asked for"))
+    assert choose(parse_challenges(["Negotiate, NTLM, Basic"]), "h", {"Negotiate", "NTLM"}).name == "Basic"
+
+
 def test_choose_without_pyspnego_passes_over_its_schemes(monkeypatch):
     monkeypatch.setitem(sys.modules, "spnego", None)
     assert chosen("Negotiate", "NTLM") is None

@@ -211,6 +211,25 @@ def test_qt_object_moved_at_any_moment_works_in_its_thread(scripted_server, turn
     assert ends == [(False, True, faults.BODY)]
 
 
+def test_qt_object_moved_in_the_midst_does_what_waits_in_its_thread_in_order(scripted_server, turn):
+    from qtpy.QtCore import QThread
+    server, direct = scripted_server(faults.stall(), beyond=faults.answer(b"one", b"two", b"three")), qhttp_qt().DIRECT
+    http, thread, ends = connected(server), QThread(), []
+    heads, done = Seen(http, "responseHeaderReceived"), []
+    numbers = [http.get(path) for path in ("/0", "/1", "/2", "/3")]
+    turn(lambda: heads.has("responseHeaderReceived"))
+    http.requestFinished.connect(
+        lambda number, error: ends.append((number, error, bytes(http.readAll()), QThread.currentThread() == thread)), direct)
+    http.done.connect(done.append, direct)
+    http.moveToThread(thread)
+    assert [end[:2] for end in ends] == [(numbers[0], True)] and done == [True]
+    del ends[:]
+    call_in(thread, http.resume, lambda: turn(lambda: len(done) == 2))
+    assert ends == [(number, False, body, True) for number, body in zip(numbers[1:], (b"one", b"two", b"three"), strict=True)]
+    assert done == [True, False]
+    assert [taken.split(b" ")[1] for taken in server.connections[1].taken] == [b"/1", b"/2", b"/3"]
+
+
 def test_qt_object_moved_in_the_midst_aborts_first(scripted_server, turn):
     from qtpy.QtCore import QThread
     http, thread = connected(scripted_server(faults.stall())), QThread()
