@@ -413,6 +413,8 @@ cdef class RequestQueue(Observer):
         cdef Py_ssize_t first, i, n = min(<Py_ssize_t>self.depth, self.entries.n())
         if self.running is None or not self.running.may_go_ahead() or not exchange.may_send_behind():
             return
+        if connection.key != self.key:      # what was set since holds for all that comes
+            return
         first = 1 + connection.n_in_line()
         for i in range(first, n):
             entry = self.entries.item(i)
@@ -584,9 +586,9 @@ cdef class RequestQueue(Observer):
         self.head_block, self.response = block, None
         return self.find_wiring().challenged(self, self.exchange.route, self.exchange.request.head, block, status)
 
-    cdef object proxy_challenged(self, bytes block):
+    cdef object proxy_challenged(self, bytes block, object edition):
         self.head_block, self.response = block, None
-        return self.find_wiring().proxy_challenged(self, self.exchange.route, block)
+        return self.find_wiring().proxy_challenged(self, self.exchange.route, block, edition)
 
     cdef object proxy_login(self):
         return self.find_wiring().proxy_login(self, self.exchange.route)

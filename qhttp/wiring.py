@@ -157,12 +157,13 @@ class Wiring:
         return answer(party, values_of(block, "www-authenticate"), lambda: self._ask(party, queue._ask_for_user),
                       AuthenticationRequired, text)
 
-    def proxy_challenged(self, queue: RequestQueue, route: Route, block: bytes) -> bool | QHttpError:
-        """The same of the proxy's own 407."""
+    def proxy_challenged(self, queue: RequestQueue, route: Route, block: bytes,
+                         edition: int | None = None) -> bool | QHttpError:
+        """The same of the proxy's own 407; edition: of its Party, when a CONNECT was sent."""
         assert route.proxy is not None
         self.has_parties = True
         return answer(route.proxy.party, values_of(block, "proxy-authenticate"), lambda: self._ask_for_proxy(queue, route),
-                      ProxyAuthenticationRequired, "Proxy authentication required")
+                      ProxyAuthenticationRequired, "Proxy authentication required", edition)
 
     def proxy_login(self, queue: RequestQueue, route: Route) -> tuple[str, str] | None:
         """(user, password) for a SOCKS5 proxy that wants one, or None."""
@@ -188,9 +189,9 @@ class Wiring:
 
 
 def answer(party: Party, values: list[str], ask: Callable[[], tuple[str, str]], failure: type[QHttpError],
-           text: str) -> bool | QHttpError:
+           text: str, edition: int | None = None) -> bool | QHttpError:
     """What becomes of a party's challenge: True, or the error."""
-    verdict = party.challenged(values)
+    verdict = party.challenged(values, edition)
     if verdict == AGAIN:
         return True
     if verdict == UNKNOWN:

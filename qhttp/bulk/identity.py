@@ -104,19 +104,18 @@ class Identity:
     def challenged(self, transfer: Any, block: bytes, status: int) -> bool | QHttpError:
         """True: ask again; else the error that the 401 or 407 is."""
         if status == 407:               # of a server behind a tunnel it says nothing of the proxy, whatever it claims
-            return (self.proxy_challenged(transfer, block) if transfer.route.is_fetched
+            return (self.proxy_challenged(transfer, block, transfer.editions[0]) if transfer.route.is_fetched
                     else ProxyAuthenticationRequired("the server calls itself a proxy, and wants a user and a password"))
         party, error = self._party(transfer), AuthenticationRequired
         if party is None:
             return error("the server wants a user and a password")
         return self._answer(party, _values(block, "www-authenticate"), transfer.editions[1], error, "the server")
 
-    def proxy_challenged(self, transfer: Any, block: bytes) -> bool | QHttpError:
-        """The same of a proxy."""
+    def proxy_challenged(self, transfer: Any, block: bytes, edition: int) -> bool | QHttpError:
+        """The same of a proxy, which was asked with what its Party had in that edition."""
         proxy, error = transfer.route.proxy, ProxyAuthenticationRequired
         if proxy is None or not proxy.party.user:
             return error("the proxy wants a user and a password")
-        edition = transfer.editions[0] if transfer.route.is_fetched else None
         return self._answer(proxy.party, _values(block, "proxy-authenticate"), edition, error, "the proxy")
 
     @staticmethod

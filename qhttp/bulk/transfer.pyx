@@ -219,9 +219,9 @@ cdef class Transfer(Answered):
         self.block, self.status = block, status
         return self.runner.identity.challenged(self, block, status) if self.runner.identity is not None else no_access(status)
 
-    cdef object proxy_challenged(self, bytes block):
+    cdef object proxy_challenged(self, bytes block, object edition):
         self.block = block
-        return self.runner.identity.proxy_challenged(self, block) if self.runner.identity is not None else no_access(407)
+        return self.runner.identity.proxy_challenged(self, block, edition) if self.runner.identity is not None else no_access(407)
 
     cdef object proxy_login(self):
         return self.host.route.proxy.party.login()

@@ -108,9 +108,9 @@ cdef class Exchange(Sending):
         self.stop_connect_limit()
         return self.observer.ssl_errors(error, certificate) and not self.over
 
-    def proxy_challenged(self, block):
+    def proxy_challenged(self, block, edition):
         self.stop_connect_limit()
-        outcome = self.observer.proxy_challenged(block)
+        outcome = self.observer.proxy_challenged(block, edition)
         self.start_connect_limit()
         return outcome
 

@@ -46,7 +46,8 @@ cdef class Observer(Task):
     cdef object head_received(self, bytes block, int status)
     # A 401 or 407: True to send the request again (credentials() is asked then), else the error.
     cdef object challenged(self, bytes block, int status)
-    cdef object proxy_challenged(self, bytes block)     # the same of a proxy's answer to CONNECT
+    # The same of a proxy's answer to CONNECT; edition: of the proxy's Party, when the CONNECT was sent.
+    cdef object proxy_challenged(self, bytes block, object edition)
     # Fields to add to the head of the request, or None; is_fresh: on a connection of its own. Must not run user code.
     cdef object credentials(self, object route, Request request, bint is_fresh)
     cdef object proxy_login(self)   # (user, password) for a proxy that wants one, or None

@@ -51,7 +51,7 @@ cdef class Observer(Task):
     cdef object challenged(self, bytes block, int status):
         return QHttpError("authentication is required")
 
-    cdef object proxy_challenged(self, bytes block):
+    cdef object proxy_challenged(self, bytes block, object edition):
         return QHttpError("authentication is required")
 
     cdef object credentials(self, object route, Request request, bint is_fresh):

@@ -35,7 +35,7 @@ cdef class Opening(Watcher):
     not_opened(error)                       the end: a QHttpError
     dropped()                               the end: the connection stood, and was gone before we looked
     wants_ssl_errors(), asked(error, der)   whether somebody wants to judge a certificate that ssl refused; the judgement
-    proxy_challenged(block), proxy_login()  what an exchange's observer is asked
+    proxy_challenged(block, edition), proxy_login()     what an exchange's observer is asked
 
     `observer` has the time that each step took, also those of one that was broken off.
     """
@@ -174,8 +174,8 @@ cdef class Opening(Watcher):
     def login_rejected(self):
         self.route.proxy.party.login_rejected()
 
-    def proxy_challenged(self, block):
-        return self.listener.proxy_challenged(block)
+    def proxy_challenged(self, block, edition):
+        return self.listener.proxy_challenged(block, edition)
 
     def tunnelled(self, Connection connection, bytes received=b""):
         """The proxy passes on what we send; `received` came behind its answer."""

@@ -16,10 +16,11 @@ from qhttp.errors import NetworkError, QHttpError
 
 
 cdef class Tunnel(Observer):
-    """Tells an Opening: looking_up(), connecting(), proxy_challenged(block); tunnelled(connection, received), or
+    """Tells an Opening: looking_up(), connecting(), proxy_challenged(block, edition); tunnelled(connection, received), or
     refused(None, error)."""
     cdef Exchange exchange
     cdef object party           # of the proxy
+    cdef object edition         # of what its CONNECT carried: others ask the same proxy at the same time
     cdef object opening
 
     def __init__(self, Loop loop, route, Options options, opening):
@@ -30,7 +31,7 @@ cdef class Tunnel(Observer):
                         % (route.authority, route.authority))
         request.is_connect = True
         exchange.loop, exchange.pool, exchange.observer, exchange.sink = loop, Pool(0), self, Sink()
-        exchange.route = Route(route.proxy.host, route.proxy.port)
+        exchange.route = Route(route.proxy.host, route.proxy.port, family=route.family)
         exchange.key = exchange.route.key
         exchange.options = Options()
         exchange.options.limits = options.limits        # of time, those of the exchange that waits for the tunnel
@@ -53,16 +54,17 @@ cdef class Tunnel(Observer):
     cdef object credentials(self, object route, Request request, bint is_fresh):
         if is_fresh:
             self.party.connection_changed()
+        self.edition = self.party.edition if self.party.scheme is not None else 0
         value = self.party.value("CONNECT", request.head.split(b" ", 2)[1].decode())
         return None if value is None else [(b"Proxy-Authorization", value.encode("latin-1"))]
 
     cdef object challenged(self, bytes block, int status):
         if status == 407:
-            return self.opening.proxy_challenged(block)
+            return self.opening.proxy_challenged(block, self.edition)
         return refusal(block)
 
     cdef object tunnelled(self, Connection connection, bytes received):
-        self.party.accepted()
+        self.party.accepted("", self.edition)
         self.opening.tunnelled(connection, received)
 
     cdef object head_received(self, bytes block, int status):

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 import trustme
-from bulk.downloads import LARGE, body, download, files_in, names_in, one
+from bulk.downloads import LARGE, LIMIT_S, body, download, files_in, names_in, one
 from bulk.origin import Each, Origin, Versioned, answer, redirect
 from support.actions import Close, ReceiveAnything, Send
 from support.credentials import basic
@@ -127,6 +127,34 @@ def test_proxy_gets_its_own_user_and_the_origin_does_not(offered, tmp_path):
         transfer = one("http://origin.test/a", dir=tmp_path, proxy=f"http://p:q@{proxy.host}:{proxy.port}")
         assert [request.get("authorization") for request in proxy.log] == [None, None]
     assert transfer.error is None
+
+
+@pytest.mark.parametrize("scheme", ["Basic", "Digest"])
+def test_proxy_that_is_asked_for_two_tunnels_at_once_has_rejected_nobody(scheme, tmp_path):
+    """Both are asked for without credentials; the one that hears so late is not told that they were wrong."""
+    bare, carried = threading.Barrier(2), threading.Event()
+
+    def page(request):
+        if request.get("proxy-authorization", "").startswith(scheme):
+            carried.set()
+            return answer(503)
+        return [wait, answer(407, b"", ("Proxy-Authenticate", f'{scheme} realm="r", nonce="n", qop="auth"'))]
+
+    def wait(_peer):
+        if bare.wait(LIMIT_S) == 0:
+            carried.wait(LIMIT_S)
+    with Origin({f"{name}.test:443": page for name in "ab"}) as proxy:
+        seen = download([f"https://{name}.test/{name}" for name in "ab"], dir=tmp_path, retries=0,
+                        proxy=f"http://p:q@{proxy.host}:{proxy.port}")
+        assert [request.get("proxy-authorization") is None for request in proxy.log].count(False) == 2
+    assert all("refused CONNECT: 503" in str(transfer.error) for transfer in seen.failed) and len(seen.failed) == 2
+
+
+@pytest.mark.parametrize("url", ["http://origin.test/a", "https://origin.test/a"])
+def test_proxy_is_asked_over_no_other_family(url, tmp_path):
+    with Origin() as proxy:
+        transfer = one(url, dir=tmp_path, proxy=proxy.base, family=6, retries=0)
+        assert "family" in str(transfer.error) and proxy.log == []
 
 
 def test_proxy_that_wants_a_user_is_an_error(tmp_path):

@@ -181,7 +181,7 @@ def asked(me, status, *values, is_fetched=True):
     transfer = transfer_at(HOME, proxy if status == 407 else None, status == 407 and is_fetched)
     me.credentials(transfer, HEAD, True)
     block = challenge(status, *values)
-    outcome = me.challenged(transfer, block, status) if status == 401 or is_fetched else me.proxy_challenged(transfer, block)
+    outcome = me.challenged(transfer, block, status) if status == 401 or is_fetched else me.proxy_challenged(transfer, block, 0)
     return outcome, [value for _, value in me.credentials(transfer, HEAD, True) or ()]
 
 
@@ -230,7 +230,7 @@ def test_identity_proxy_gets_its_own_user(kind, is_fetched):
     proxy = types.SimpleNamespace(party=me.proxy_party(kind, "p.test", 80, "puser", "ppw"))
     transfer = transfer_at(HOME, proxy, is_fetched)
     me.credentials(transfer, HEAD, True)
-    assert (me.challenged(transfer, PROXY_BLOCK, 407) if is_fetched else me.proxy_challenged(transfer, PROXY_BLOCK)) is True
+    assert (me.challenged(transfer, PROXY_BLOCK, 407) if is_fetched else me.proxy_challenged(transfer, PROXY_BLOCK, 0)) is True
     expected = [b"Proxy-Authorization"] if is_fetched else []      # else it goes out with CONNECT only
     fields = me.credentials(transfer, HEAD, True)
     assert names(fields) == expected
@@ -250,7 +250,9 @@ def test_identity_407_of_a_server_behind_a_tunnel_says_nothing_of_the_proxy(kind
 def test_identity_proxy_without_user_is_an_error():
     me = identity(True)
     proxy = types.SimpleNamespace(party=me.proxy_party(CACHING, "p.test", 80, "", ""))
-    assert isinstance(me.challenged(transfer_at(HOME, proxy, True), PROXY_BLOCK, 407), ProxyAuthenticationRequired)
+    transfer = transfer_at(HOME, proxy, True)
+    me.credentials(transfer, HEAD, True)
+    assert isinstance(me.challenged(transfer, PROXY_BLOCK, 407), ProxyAuthenticationRequired)
 
 
 def test_identity_407_without_a_proxy_is_an_error():

@@ -384,6 +384,24 @@ def test_tls_connection_with_close_not_kept(certificates, scripted_server, clien
     assert [one.get(), one.get(), uses(server)] == [("NoError", b"1"), ("NoError", b"1"), [1, 1]]
 
 
+def test_tls_other_configuration_holds_for_what_is_queued_then_also_with_pipelining(certificates, scripted_server, client):
+    server = scripted_server(beyond=answers(certificates.server(), b"1", b"2", b"3"))
+    one, ends, secret = client(server), [], []
+    one.http.setPipelining(4)
+
+    def look(_):
+        if len(ends) == 1 and not secret:       # the second one is under way, on a connection that stays
+            one.http.setSslConfiguration(ssl.create_default_context())      # it trusts nobody here
+            secret.append(one.http.get("/secret"))
+
+    one.http.responseHeaderReceived.connect(look)
+    one.http.requestFinished.connect(lambda number, error: ends.append((error, bytes(one.http.readAll()))))
+    for path in "/1", "/2":
+        one.http.get(path)
+    assert one.wait() != "NoError"
+    assert ends == [(False, b"1"), (False, b"2"), (True, b"")] and uses(server) == [2]
+
+
 def test_tls_other_configuration_set_while_requests_wait_in_line_is_theirs_on_a_new_connection(
         certificates, scripted_server, client):
     last = ReceiveRequest(), Send(answer(b"2", b"Connection: close")), Close()
