@@ -62,6 +62,7 @@ cdef class Connection(Endpoint):
     cdef Sink sink                      # of the body under way
     cdef char *data                     # of the head event under way: head, then what follows it
     cdef size_t head_len, n
+    cdef uint64_t head_turn             # of the loop, in which that head was told of
     cdef qh_head_facts facts            # of the head under way
     cdef bytes judged                   # the head that `facts` is about, once it was found valid; None: there is none
     cdef readonly size_t n_surplus      # bytes behind the message that nobody asked for
@@ -96,6 +97,7 @@ cdef class Connection(Endpoint):
     cdef qh_status read_facts(self)
     cdef qh_status find_head(self)
     cdef qh_status skip_head(self)
+    cdef int check_rest(self) except -1
     cdef qh_status begin_body(self, qh_framing framing, uint64_t length, Limits limits, Sink sink) except? QH_E_SINK
     cdef bint more_room(self, uint64_t claim) except -1
     cdef int stop_sending(self) except -1

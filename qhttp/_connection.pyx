@@ -19,6 +19,8 @@ from qhttp._core cimport (
 
 from _weakref import ref
 
+from qhttp.errors import NetworkError
+
 cdef enum:
     ROOM_MIN = 16 << 10
 
@@ -148,7 +150,7 @@ cdef class Connection(Endpoint):
         if watcher is None:
             self.end_idle()
         elif kind == QH_EVENT_HEAD:
-            self.data, self.head_len, self.n = event.data, event.head_len, event.n
+            self.data, self.head_len, self.n, self.head_turn = event.data, event.head_len, event.n, self.loop.c.n_turns
             watcher.on_head(self)
         elif kind == QH_EVENT_SENT:
             watcher.on_sent(self, event.n)
@@ -196,7 +198,10 @@ cdef class Connection(Endpoint):
         return len(self.line) if self.line is not None else 0
 
     cdef int send(self, bytes piece, bint check) except -1:
-        """Sends `piece` in the next turn. With `check`, an idle connection is looked at before (on_stale)."""
+        """Sends `piece` in the next turn. With `check`, an idle connection is looked at before (on_stale). Nothing happens where
+        it is closed, as of the others that send."""
+        if self.c.fd < 0:
+            return 0
         if self.channel is not None:
             self.c.request_end = self.c.n_sent + self.unsent() + PyBytes_GET_SIZE(piece)
             self.channel.send(self, piece, check)
@@ -207,7 +212,8 @@ cdef class Connection(Endpoint):
 
     cdef int send_file(self, int file, uint64_t offset, uint64_t length) except -1:
         """Sends so many bytes of a file in the next turns; its descriptor must stay open until then."""
-        qh_conn_send_file(&self.loop.c, self.c, file, offset, length)
+        if self.c.fd >= 0:
+            qh_conn_send_file(&self.loop.c, self.c, file, offset, length)
         return 0
 
     cdef int set_channel(self, Channel channel) except -1:
@@ -350,6 +356,16 @@ cdef class Connection(Endpoint):
             self.data, self.head_len, self.n = self.c.input + self.c.input_at, head_len, rest
         return status
 
+    cdef int check_rest(self) except -1:
+        """Raises NetworkError where what came behind the head is lost: code of the user's that came in between (a signal's handler,
+        a finalizer) has closed the connection, or has turned the loop, which then received other heads in the same place."""
+        cdef char *own = self.c.input
+        if self.c.fd < 0 or (self.n > self.head_len and self.head_turn != self.loop.c.n_turns
+                             and not (own != NULL and own <= self.data <= own + self.c.input_len)):
+            raise NetworkError("HTTP request failed: the loop was turned while the answer's head was looked at, by a signal's "
+                               "handler or the like")
+        return 0
+
     cdef qh_status begin_body(self, qh_framing framing, uint64_t length, Limits limits, Sink sink) except? QH_E_SINK:
         """Sets the body up and takes what came with the head. QH_DONE, QH_AGAIN (the loop goes on), or an error.
 
@@ -358,13 +374,14 @@ cdef class Connection(Endpoint):
         cdef qh_status status = QH_AGAIN
         cdef size_t used = 0, rest = self.n - self.head_len
         cdef char *data = self.data + self.head_len
-        self.data = NULL
+        self.check_rest()
         self.sink = sink
         qh_body_init(&self.c.body, framing, length, &limits.chunk, &sink.c)
         if self.c.body.whole:
             status = QH_DONE
         elif rest > 0:
             sink.make_room(rest if framing != QH_FRAMING_LENGTH or rest < length else length, length)
+            self.check_rest()           # to ask for room may be code of ours in Python
             if sink.c.fd >= 0:
                 with nogil:
                     status = qh_body_feed(&self.c.body, data, rest, &used)
@@ -372,6 +389,8 @@ cdef class Connection(Endpoint):
                 status = qh_body_feed(&self.c.body, data, rest, &used)
         elif 0 < sink.c.cap - sink.c.len < ROOM_MIN:
             sink.make_room(0, length)
+            self.check_rest()
+        self.data = NULL
         self.n_surplus = rest - used
         if status == QH_AGAIN:
             if qh_conn_start_body(&self.loop.c, self.c) < 0:
@@ -384,6 +403,8 @@ cdef class Connection(Endpoint):
         """The sink was full: goes on receiving if it has room now."""
         if self.sink.c.cap - self.sink.c.len < ROOM_MIN and not self.sink.make_room(0, claim):
             return False
+        if self.c.fd < 0:
+            return False                # closed meanwhile, by a signal's handler
         if qh_conn_resume_body(&self.loop.c, self.c) < 0:
             raise os_error(errno)
         return True

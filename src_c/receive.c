@@ -94,6 +94,8 @@ int qh_conn_start_body(qh_loop *loop, qh_conn *conn)
 
 int qh_conn_resume_body(qh_loop *loop, qh_conn *conn)
 {
+    if (conn->fd < 0) /* closed while somebody looked for room */
+        return 0;
     if (!conn->paused) /* there is more in the socket, as a rule */
         qh_list_append(&loop->unfinished, conn, QH_UNFINISHED);
     return qh_conn_start_body(loop, conn);

@@ -254,14 +254,16 @@ cdef class Exchange(Sending):
         self.begin_body(connection, block)
 
     cdef bint judge_head(self, Connection connection) except -1:
-        """Takes the facts of the head that has come; False: it is not valid, and that was the end of it."""
+        """Takes the facts of the head that has come; False: it is not valid, or not wanted any more, and that was the end of it."""
         cdef bytes block
         cdef qh_status status = connection.read_facts()
         if not qh_is_error(status) and connection.facts.status >= 100 and connection.facts.major == 1:
             block = connection.head_block()
             if is_valid_head(block, connection.facts.has_fold):
                 connection.judged = block
-                return True
+                return not self.over    # a finalizer may have ended it
+            if self.over:
+                return False
         self.fail_head(status)
         return False
 
@@ -276,6 +278,7 @@ cdef class Exchange(Sending):
 
     cdef object begin_body(self, Connection connection, bytes block):
         cdef qh_status status
+        connection.check_rest()
         if self.request.is_connect and connection.facts.status < 300 and connection.facts.status != 101:
             self.hand_over(connection)
             return
@@ -299,6 +302,8 @@ cdef class Exchange(Sending):
         self.block = block
         if not self.is_challenge:
             self.sink = self.observer.sink_for(connection.facts.status) or self.sink
+            if self.over:
+                return                  # by a signal's handler
         status = connection.begin_body(self.framing, self.n_announced, self.options.limits,
                                        Sink() if self.is_challenge else self.sink)
         # From here on user code runs. The body goes on beside it if a slot turns the loop.
@@ -385,12 +390,14 @@ cdef class Exchange(Sending):
             connection.pause(True)
 
     cdef bint looks_for_room(self, Connection connection) except -1:
-        """Whether the sink has some is in `congested` then. False: there is no memory for it, and that was the end."""
+        """Whether the sink has some is in `congested` then. False: there is no memory for it, say, and that was the end."""
         failure = None
         try:
             self.congested = not connection.more_room(self.n_announced)
         except QHttpError as error:
             failure = error
+        if self.over:                   # by a signal's handler
+            return False
         if failure is not None:         # behind the handler: slots do not run with an exception under way
             self.fail(failure)
         return failure is None

@@ -139,7 +139,10 @@ cdef class Opening(Watcher):
 
     def connected(self, Connection connection, int error):
         self.connector = None
-        if connection is None:
+        if self.listener is None:
+            if connection is not None:
+                connection.close()      # cancelled meanwhile, by a finalizer
+        elif connection is None:
             self.not_connected(error)
         elif self.route.proxy is not None and self.route.proxy.kind == SOCKS:
             self.pass_socks(connection)
