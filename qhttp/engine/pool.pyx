@@ -45,7 +45,7 @@ cdef class Pool:
 
     cpdef put(self, Connection connection):
         """Keeps a connection that rests; it must be open and between exchanges."""
-        if self.max_idle == 0 or connection.c.fd < 0:
+        if self.max_idle == 0:
             connection.close()
             return
         if self.n_idle >= self.max_idle:

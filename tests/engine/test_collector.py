@@ -31,7 +31,7 @@ def address():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         def serve():
             while not over:
-                connection, peer = listener.accept()
+                connection, _ = listener.accept()
                 try:
                     if connection.recv(4096):
                         connection.sendall(OK)
