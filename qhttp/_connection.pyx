@@ -120,7 +120,7 @@ cdef class Connection(Endpoint):
             return
         if self.loop is not None and self.c.fd >= 0:
             if PyThread_get_thread_ident() != self.loop.thread:
-                self.loop.adopt_orphan(self.c)
+                self.loop.adopt_orphan(self.c, self.out)
                 return
             qh_conn_close(&self.loop.c, self.c, False)
         if OWNERS_ARE_WEAK and self.c.owner != NULL:
@@ -416,9 +416,12 @@ cdef class Connection(Endpoint):
     cdef bint send_line_back(self) except -1:
         """Nothing of the requests in line has gone out: they have to ask again, and so begin with a look at the socket. Where they
         cannot be taken back, that look is now; False: it has found something, and the connection is of no more use."""
-        if self.channel is not None and self.channel.is_committed():
+        if self.channel is None:
+            self.stop_sending()
+        elif self.channel.is_committed():
             return self.channel.is_silent(self)
-        self.stop_sending()
+        else:
+            self.channel.plain = None   # what the loop still has is TLS's own, and numbered: that goes out
         for watcher in self.take_line():
             (<Watcher>watcher).on_line_lost()
         return True
@@ -434,7 +437,8 @@ cdef class Connection(Endpoint):
         self.watcher = None
         self.is_persistent = self.facts.minor > 0
         self.sink = None
-        self.out = None
+        if self.c.out_left == 0:        # else TLS's own, which the loop has yet to send
+            self.out = None
         self.take_line()
         if qh_conn_rest(&self.loop.c, self.c) < 0:
             raise os_error(errno)

@@ -270,7 +270,7 @@ cdef class Loop:
     cdef uint64_t armed_ns              # what the timer descriptor is set to
     cdef set kept                       # tasks and users' timers with work to do: alive as long as they have
     cdef object foreign                 # deque of callables from other threads
-    cdef list orphans                   # qh_conn pointers (int) whose Connection went in another thread
+    cdef list orphans                   # (qh_conn pointer: int, what it sends), whose Connection went in another thread
     cdef object error                   # the first exception out of user code, to be raised by run()
     cdef unsigned int n_skipped         # turns in a row that did without the kernel: deferred work was there
     cdef bint turning                   # inside run or dispatch: no wake-up is needed
@@ -290,7 +290,7 @@ cdef class Loop:
     cdef bint run_while(self, Task task, object msecs) except -1
     cdef bint is_busy(self)
     cdef bint is_pending(self)
-    cdef void adopt_orphan(self, qh_conn *conn)
+    cdef void adopt_orphan(self, qh_conn *conn, bytes out)
     cdef object bury_orphans(self)
     cdef void wake(self)
     cdef void show_work(self)

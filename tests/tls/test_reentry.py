@@ -1,0 +1,95 @@
+"""What happens in the midst of a read, a write or a good-bye of OpenSSL's: records of its own, requests that a signal's handler
+queues, a handler that turns the loop, an interrupt."""
+import pytest
+from support import faults
+from support.actions import ReceiveRequest
+from support.pipelined import body_of, path_of
+from tls.peers import Shake, answer, answers
+
+OWN = b"\r\n"                   # stands for TLS's own record: a server skips it before a request (RFC 9112 section 2.2)
+SIZES = range(8, 500)
+PIECE = 10_000
+FIRST, SECOND = b"1" * PIECE, b"2" * PIECE
+OTHER = faults.BODY * 10_000
+
+
+class Once:
+    """Does something at one verb only, and once, when it is armed."""
+
+    def __init__(self, verb, deed, armed=True):
+        self.verb, self.deed, self.armed = verb, deed, armed
+
+    def __call__(self, verb, tls):
+        if self.armed and verb == self.verb:
+            self.armed = False
+            self.deed(tls)
+
+
+class Interrupt(BaseException):
+    """Stands for KeyboardInterrupt, which would end pytest itself where nobody catches it."""
+
+
+def interrupt(tls):
+    raise Interrupt
+
+
+def paths(peer):
+    return [path_of(request) for request in peer.taken]
+
+
+def bodies_of(one):
+    """What finishes from now on: (path, error, body)."""
+    told, asked = [], {}
+    one.http.requestFinished.connect(lambda id, error: told.append((asked.get(id), error, bytes(one.http.readAll()))))
+
+    def get(path):
+        asked[one.http.get(path)] = path
+    return get, told
+
+
+def named(*paths):
+    """What `bodies_of` tells when each has its own answer."""
+    return [(path, False, body_of(b"GET %s " % path.encode())) for path in paths]
+
+
+@pytest.fixture
+def naming(certificates, scripted_server):
+    """A server whose answers name the request; naming(action) has an action played before the second answer."""
+    def serve(peer):
+        while True:
+            ReceiveRequest()(peer)
+            peer.send(answer(body_of(peer.taken[-1])))
+
+    def make(*before_second):
+        shaken = Shake(certificates.server())
+        first = [ReceiveRequest(), lambda peer: peer.send(answer(body_of(peer.taken[-1])))]
+        second = [ReceiveRequest(), *before_second, first[-1]] if before_second else []
+        return scripted_server([shaken, *first, *second, serve], beyond=[shaken, serve])
+    return make
+
+
+# -- records of TLS's own: answers to new keys, refusals
+def test_tls_own_record_made_with_the_last_of_an_answer_goes_out_as_it_is(certificates, scripted_server, client, acting):
+    """The answer is finished before the loop has sent it. What is made then has every size that the record may have."""
+    server = scripted_server(answers(certificates.server(), b"1", b"2"))
+    acting(Once("read", lambda tls: tls.write(OWN)))
+    one, made = client(server), []
+    one.http.requestFinished.connect(lambda *_: made.extend(bytes(bytearray(n)) for n in SIZES))
+    assert [one.get(), one.get()] == [("NoError", b"1"), ("NoError", b"2")]
+    assert [request[:6] for request in server.connections[0].taken] == [b"GET / ", OWN + b"GET "]
+
+
+def test_tls_own_record_stays_where_a_request_behind_it_is_taken_back(certificates, scripted_server, client, acting):
+    """The request is lined up while the record waits, and asks again when the answer is there. Without the record TLS ends."""
+    server = scripted_server(answers(certificates.server(), b"0", b"1", b"2"))
+    own = Once("read", lambda tls: tls.write(OWN), armed=False)
+    acting(own)
+    one = client(server)
+    one.http.setPipelining(4)
+    assert one.get() == ("NoError", b"0")
+    get, told = bodies_of(one)
+    own.armed, more = True, iter(["/2"])
+    one.http.responseHeaderReceived.connect(lambda header: [get(path) for path in more])
+    get("/1")
+    assert (one.wait(), told) == ("NoError", [("/1", False, b"1"), ("/2", False, b"2")])
+    assert [request[:8] for request in server.connections[0].taken] == [b"GET / HT", b"GET /1 H", OWN + b"GET /2"]
