@@ -282,12 +282,20 @@ cdef class Connection(Endpoint):
             qh_conn_send_later(&self.loop.c, self.c, PyBytes_AS_STRING(out), PyBytes_GET_SIZE(out))
         return 0
 
+    cdef int make_line(self) except -1:
+        """Makes the place where requests stand in line; finalizers may run meanwhile, and not after that."""
+        if self.line is None:
+            line, later = [], []
+            if self.line is None:
+                self.line, self.later = line, later
+        return 0
+
     cdef uint64_t stand_in_line(self, Watcher watcher, bytes piece) except? 0:
         """Puts a request behind those under way (send_line sends it); its watcher has the connection when theirs are answered.
         Returns where it begins, in bytes sent."""
-        cdef uint64_t start = self.c.n_sent + self.unsent() + self.later_len
-        if self.line is None:
-            self.line, self.later = [], []
+        cdef uint64_t start
+        self.make_line()
+        start = self.c.n_sent + self.unsent() + self.later_len
         self.later.append(piece)
         try:
             self.line.append(watcher)
@@ -300,7 +308,10 @@ cdef class Connection(Endpoint):
 
     cdef int send_line(self) except -1:
         """Sends what stands in line and was not sent yet, by one call."""
-        cdef bytes whole = b"".join(self.later)
+        cdef bytes whole
+        if self.c.fd < 0 or not self.later:     # code of the user's has closed it, or sent them
+            return 0
+        whole = b"".join(self.later)
         if self.channel is not None:
             self.later.clear()
             self.later_len = 0

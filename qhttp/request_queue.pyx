@@ -401,23 +401,43 @@ cdef class RequestQueue(Observer):
 
     cdef object look_ahead(self):
         """Sends what may be sent before its turn behind the current request."""
-        cdef Exchange exchange = self.exchange
-        cdef Connection connection = exchange.connection
-        cdef Entry entry
-        cdef Py_ssize_t first, i, n = min(<Py_ssize_t>self.depth, self.entries.n())
-        if self.running is None or not self.running.may_go_ahead() or not exchange.may_send_behind():
+        self.looks_again = True
+        if self.in_look_ahead:          # a handler, or a finalizer, within that: whoever is at it already looks once more
             return
-        first = 1 + connection.n_in_line()
-        for i in range(first, n):
+        self.in_look_ahead = True
+        try:
+            while self.looks_again:
+                self.looks_again = False
+                self.line_up()
+        finally:
+            self.in_look_ahead = False
+
+    cdef object line_up(self):
+        cdef Exchange exchange = self.exchange, ahead
+        cdef Connection connection
+        cdef Entry entry
+        cdef Py_ssize_t i
+        if exchange is None or self.running is None or not self.running.may_go_ahead() or not exchange.may_send_behind():
+            return
+        connection = exchange.connection
+        connection.make_line()
+        i = 1 + connection.n_in_line()
+        while i < self.depth and i < self.entries.n():
             entry = self.entries.item(i)
             if not entry.may_go_ahead():
-                n = i
                 break
-            if entry.ahead is None:
-                entry.ahead = self.make_exchange(self.make_request(entry), self.memory)
-            entry.ahead.stand_in_line(connection)
-        if n > first:
-            connection.send_line()
+            ahead, entry.ahead = entry.ahead, None      # from here on code of the user's may run: it might begin otherwise
+            if ahead is None:
+                ahead = self.make_exchange(self.make_request(entry), self.memory)
+            ahead.compose(False)
+            if (self.exchange is not exchange or exchange.connection is not connection or not exchange.may_send_behind()
+                    or 1 + connection.n_in_line() != i or i >= self.entries.n() or self.entries.item(i) is not entry):
+                self.looks_again = True
+                break
+            entry.ahead = ahead
+            ahead.take_place(connection)
+            i += 1
+        connection.send_line()          # if anything was lined up, and still is
 
     cdef Request make_request(self, Entry entry):
         cdef Request request = Request.__new__(Request)

@@ -147,6 +147,10 @@ cdef class Exchange(Sending):
     cdef object stand_in_line(self, Connection connection):
         """Puts the request behind those under way on `connection`, which is to send it; it must be without a body."""
         self.compose(False)
+        self.take_place(connection)
+
+    cdef object take_place(self, Connection connection):
+        """The same with a head that is composed."""
         self.out_start = connection.stand_in_line(self, self.head)
         self.connection, self.sent_ahead = connection, True
 
@@ -157,7 +161,8 @@ cdef class Exchange(Sending):
         """Whether requests may follow this one on its connection before it is answered (RFC 9112 section 9.3.2)."""
         cdef Connection connection = self.connection
         return (connection is not None and not self.over and connection.is_persistent and not connection.is_doomed
-                and self.stage == SEND_NOTHING and not (self.head_done and not self.keep_alive))
+                and self.stage == SEND_NOTHING and not (self.head_done and not self.keep_alive)
+                and connection.c.n_sent + connection.unsent() >= self.out_end())      # a channel looks first: any code may run
 
     cdef bint withdraw(self) except -1:
         """The request is not wanted any more, though it may have been sent. True: that has closed its connection."""

@@ -12,6 +12,7 @@ cdef class TlsChannel(Channel):
     cdef bint takes_any_end             # also one without close_notify
     cdef bint is_kept                   # its session, for the next connection
     cdef Py_ssize_t n_flying            # plain bytes whose records the loop is sending
+    cdef bint in_write                  # some of it is being encrypted
     cdef unsigned char[5] header        # of the record that is on its way (RFC 8446 section 5.1)
     cdef int header_len                 # bytes of it that have come
     cdef int record_left                # bytes of the record that have not
@@ -22,6 +23,7 @@ cdef class TlsChannel(Channel):
     cpdef start(self, Connection connection, bytes received)
     cdef object shake(self, Connection connection)
     cdef object pump(self, Connection connection)
+    cdef object encrypt(self, bytes plain, Py_ssize_t at)
     cdef bint has_room_at(self, Connection connection, char *room)
     cdef object look_idle(self, Connection connection)
     cdef object take_records(self, char *data, Py_ssize_t n)

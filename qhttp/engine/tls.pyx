@@ -226,27 +226,38 @@ cdef class TlsChannel(Channel):
 
     cdef object pump(self, Connection connection):
         """Gives the loop records to send, if it has sent those before."""
-        cdef Py_ssize_t n
-        if connection.c.out_left or connection.c.fd < 0 or connection.channel is not self:
+        if connection.c.out_left or connection.c.fd < 0 or connection.channel is not self or self.in_write:
             return
         if self.n_flying == 0 and self.plain is not None and self.asker is None:
-            n = min(len(self.plain) - self.plain_at, <Py_ssize_t>SLICE)
-            view = memoryview(self.plain)[self.plain_at:self.plain_at + n]
+            self.in_write = True        # whatever a handler or a finalizer adds stands behind this, and goes out after it
             try:
-                while self.n_flying < n:
-                    self.n_flying += self.tls.write(view[self.n_flying:])
+                self.encrypt(self.plain, self.plain_at)
             except WantRead:
                 pass                    # it renegotiates (RFC 5246 section 7.4.1.1): the rest waits for what comes
             except OSError:             # the other side has said good-bye
                 self.plain, self.n_flying = None, 0
                 connection.end_of_stream(EPIPE)
+            except BaseException:       # who knows what of it is encrypted: it must not be once more
+                self.plain, self.n_flying = None, 0
+                connection.end_of_stream(EPIPE)
+                raise
+            finally:
+                self.in_write = False
             if connection.channel is not self:
                 return                  # closed meanwhile
         if self.outgoing.pending:
             connection.send_raw(self.outgoing.read())
 
+    cdef object encrypt(self, bytes plain, Py_ssize_t at):
+        cdef Py_ssize_t n = min(len(plain) - at, <Py_ssize_t>SLICE)
+        view = memoryview(plain)[at:at + n]
+        while self.n_flying < n:
+            self.n_flying += <Py_ssize_t>self.tls.write(view[self.n_flying:])
+
     cdef object on_sent(self, Connection connection):
         cdef size_t n = self.n_flying
+        if connection.c.out_left or self.in_write:
+            return                      # that was TLS's own: what is flying comes after it
         self.n_flying = 0
         if self.plain is not None:
             self.plain_at += n
@@ -256,7 +267,7 @@ cdef class TlsChannel(Channel):
         self.pump(connection)
 
     cdef bint is_committed(self):
-        return self.n_flying > 0            # its records are made, and numbered: none may be missing
+        return self.n_flying > 0 or self.in_write       # its records are made, and numbered: none may be missing
 
     # -- the end
     cdef object rested(self, Connection connection):

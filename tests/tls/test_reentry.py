@@ -3,8 +3,11 @@ queues, a handler that turns the loop, an interrupt."""
 import pytest
 from support import faults
 from support.actions import ReceiveRequest
+from support.loops import turn_until
 from support.pipelined import body_of, path_of
-from tls.peers import Shake, answer, answers
+from tls.peers import Gate, Shake, answer, answers
+
+import qhttp
 
 OWN = b"\r\n"                   # stands for TLS's own record: a server skips it before a request (RFC 9112 section 2.2)
 SIZES = range(8, 500)
@@ -93,3 +96,49 @@ def test_tls_own_record_stays_where_a_request_behind_it_is_taken_back(certificat
     get("/1")
     assert (one.wait(), told) == ("NoError", [("/1", False, b"1"), ("/2", False, b"2")])
     assert [request[:8] for request in server.connections[0].taken] == [b"GET / HT", b"GET /1 H", OWN + b"GET /2"]
+
+
+# -- requests that are queued within a write
+@pytest.mark.parametrize("nth", [1, 2])
+def test_tls_request_queued_within_a_write_each_sent_once_and_answered(naming, client, acting, nth):
+    server, writes = naming(), []
+
+    def act(verb, tls):
+        if verb == "write":
+            writes.append(verb)
+            if len(writes) == nth + 1:          # the first is that of /first
+                get("/handler")
+
+    acting(act)
+    one = client(server)
+    one.http.setPipelining(8)
+    get, told = bodies_of(one)
+    get("/first")
+    assert one.wait() == "NoError"
+    for path in "/a", "/b", "/c":
+        get(path)
+    assert (one.wait(), told) == ("NoError", named("/first", "/a", "/b", "/c", "/handler"))
+    assert [paths(peer) for peer in server.connections] == [["/first", "/a", "/b", "/c", "/handler"]]
+
+
+def test_tls_interrupt_within_the_write_of_a_request_that_goes_ahead_not_sent_twice(naming, client, acting):
+    """Nobody knows whether it is encrypted: what waits for an answer there goes over another connection."""
+    gate, stop = Gate(), Once("write", interrupt, armed=False)
+    server = naming(gate)
+    acting(stop)
+    one = client(server)
+    one.http.setPipelining(8)
+    get, told = bodies_of(one)
+    get("/first")
+    assert one.wait() == "NoError"
+    get("/a")
+    turn_until(lambda: len(server.connections[0].taken) == 2)
+    qhttp.loop().run(0)
+    stop.armed = True
+    with pytest.raises(Interrupt):
+        one.http.get("/b")
+    gate.open()
+    assert (one.wait(), told[:2]) == ("NoError", named("/first", "/a"))
+    assert told[2][1:] == named("/b")[0][1:]
+    for peer in server.connections:
+        assert len(set(paths(peer))) == len(paths(peer))
