@@ -126,6 +126,8 @@ cdef extern from "turn.h" nogil:
         qh_body body
     ctypedef struct qh_list:
         qh_conn *first
+    ctypedef struct qh_scratch:
+        char *memory
     ctypedef struct qh_loop:
         qh_poller poller
         qh_conn **conns
@@ -133,6 +135,7 @@ cdef extern from "turn.h" nogil:
         uint64_t n_turns
         qh_list outbox, unfinished
         uint64_t now_ns
+        qh_scratch scratch
     uint64_t qh_monotonic_ns()
     int qh_loop_open(qh_loop *loop)
     void qh_loop_close(qh_loop *loop)

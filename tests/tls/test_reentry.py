@@ -2,10 +2,10 @@
 queues, a handler that turns the loop, an interrupt."""
 import pytest
 from support import faults
-from support.actions import ReceiveRequest
+from support.actions import Drain, ReceiveRequest, Send
 from support.loops import turn_until
 from support.pipelined import body_of, path_of
-from tls.peers import Gate, Shake, answer, answers
+from tls.peers import Gate, Shake, Tampered, answer, answers, head, whole
 
 import qhttp
 
@@ -142,3 +142,73 @@ def test_tls_interrupt_within_the_write_of_a_request_that_goes_ahead_not_sent_tw
     assert told[2][1:] == named("/b")[0][1:]
     for peer in server.connections:
         assert len(set(paths(peer))) == len(paths(peer))
+
+
+# -- a handler that turns the loop within a read
+@pytest.fixture
+def body_in_two(certificates, scripted_server):
+    """A server whose body comes in two records, each when a gate is opened; and the gates."""
+    gates = Gate(), Gate()
+
+    def behind(gate, data):
+        return lambda wire: (gate(None), wire.record(data))[1]
+
+    steps = whole(head(b"Content-Length: %d" % (2 * PIECE))), behind(gates[0], FIRST), behind(gates[1], SECOND)
+    return scripted_server([Tampered(certificates.server(), steps), Drain(5)]), *gates
+
+
+def in_body(client, body_in_two, tmp_path, to):
+    """A client that lets the first record of the body come when it has the head; and what its GET comes to."""
+    server, first, _ = body_in_two
+    one = client(server)
+    one.http.responseHeaderReceived.connect(lambda header: first.open())
+
+    def get():
+        with open(tmp_path / "one", "wb") as file:
+            error, body = one.get(to=file if to == "file" else None)
+        return error, body or (tmp_path / "one").read_bytes()
+    return one, get
+
+
+def reads(nth, deed):
+    """Does something behind the n-th read."""
+    left = iter(range(1, nth + 1))
+    return lambda verb, tls: verb == "read" and next(left, None) == nth and deed()
+
+
+@pytest.mark.parametrize("to", ["file", "memory"])
+def test_tls_other_body_received_into_a_file_within_a_read_gives_no_wrong_byte(
+        body_in_two, scripted_server, client, acting, tmp_path, to):
+    """What goes to files is received into memory that the loop's connections share."""
+    plain = scripted_server([ReceiveRequest(), Send(faults.whole(OTHER))])
+    other = qhttp.QHttp(plain.host, plain.port)
+    got = []
+
+    def turn():
+        with open(tmp_path / "other", "wb") as file:
+            other.get("/", file)
+            assert other.waitForDone(4000)
+        got.append((tmp_path / "other").read_bytes() == OTHER)
+        body_in_two[2].open()
+
+    acting(reads(2, turn))
+    _, get = in_body(client, body_in_two, tmp_path, to)
+    error, body = get()
+    assert (got, error) == ([True], "WrongContentLength" if to == "file" else "NoError")
+    assert body == (b"" if to == "file" else FIRST + SECOND)
+
+
+@pytest.mark.parametrize("to", ["file", "memory"])
+def test_tls_rest_of_the_body_received_within_a_read_gives_no_wrong_byte(body_in_two, client, acting, tmp_path, to):
+    """It would stand before what that read has brought."""
+    told = []
+
+    def turn():
+        body_in_two[2].open()
+        turn_until(lambda: told)
+
+    acting(reads(2, turn))
+    one, get = in_body(client, body_in_two, tmp_path, to)
+    one.http.dataReadProgress.connect(lambda *both: told.append(both))
+    error, body = get()
+    assert (error, FIRST in body) == ("WrongContentLength", False)
