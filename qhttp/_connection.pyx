@@ -460,21 +460,25 @@ cdef class Connection(Endpoint):
     cdef object end_idle(self):
         """The server has closed an idle connection, or sent what nobody asked for: it is of no more use."""
         owner = self.idle_owner() if self.idle_owner is not None else None
-        self.close()
-        if owner is not None:
-            owner.connection_lost(self)
+        try:
+            self.close()
+        finally:                        # also where that was interrupted: nobody is to have it again
+            if owner is not None:
+                owner.connection_lost(self)
 
     cpdef close(self):
         """Closes the socket at once; safe to repeat."""
         cdef object line = self.take_line()
         cdef Channel channel = self.channel
-        if channel is not None:
-            self.channel = None
-            channel.closing(self)       # its code may close the connection once more
-        if self.c.fd >= 0:
-            qh_conn_close(&self.loop.c, self.c, False)
-        self.watcher = None
-        for watcher in line:
-            (<Watcher>watcher).on_line_lost()
-        self.sink = None
-        self.out = None
+        try:
+            if channel is not None:
+                self.channel = None
+                channel.closing(self)   # its code may close the connection once more, or be interrupted
+        finally:
+            if self.c.fd >= 0:
+                qh_conn_close(&self.loop.c, self.c, False)
+            self.watcher = None
+            for watcher in line:
+                (<Watcher>watcher).on_line_lost()
+            self.sink = None
+            self.out = None

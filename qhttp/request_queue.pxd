@@ -120,6 +120,7 @@ cdef class RequestQueue(Observer):
     cdef Exchange make_exchange(self, Request request, Sink sink)
     cdef object look_ahead(self)
     cdef object line_up(self)
+    cdef bint close_pool(self) except -1
     cdef bint drop_behind(self, Py_ssize_t n_kept) except -1
     cdef object leave_loop(self)
     cdef object join_loop(self)

@@ -171,14 +171,14 @@ cdef class RequestQueue(Observer):
         if self.stateChanged.slots is not None:
             try:
                 self.emit(self.stateChanged, state_member(state))
-            except Exception as error:  # no memory to tell of it: what is under way goes on
+            except BaseException as error:      # no memory to tell of it, or an interrupt: what is under way goes on
                 self.loop.note_error(error)
 
     cdef object tell_finished(self, Entry entry, bint error):
         if self.requestFinished.slots is not None:
             try:
                 self.emit(self.requestFinished, entry.id, error)
-            except Exception as problem:
+            except BaseException as problem:
                 self.loop.note_error(problem)
 
     cdef object set_host(self, str host, int port, bint is_https, bint is_new=True):
@@ -325,7 +325,7 @@ cdef class RequestQueue(Observer):
             self.take_setting(entry)
             self.finish()
         elif entry.kind == CLOSE:
-            if self.pool.close():
+            if self.close_pool():
                 self.set_state(CLOSING)
                 if self.running is entry:
                     self.set_state(UNCONNECTED)
@@ -339,12 +339,12 @@ cdef class RequestQueue(Observer):
         value = entry.details.data
         if entry.kind == SET_USER:
             if self.find_wiring().set_user(*value):
-                self.pool.close()
+                self.close_pool()
         elif entry.kind == SET_PROXY:
             self.find_wiring().set_proxy(value)
         else:
             self.find_wiring().set_socket(value[0])
-            self.pool.close()
+            self.close_pool()
             if self.host is not None:
                 self.set_host(self.host, self.port, self.is_https, False)
 
@@ -509,7 +509,7 @@ cdef class RequestQueue(Observer):
         try:
             if exchange is not None:
                 (<Exchange>exchange).cancel()
-        except Exception as problem:
+        except BaseException as problem:        # KeyboardInterrupt and the like: run() will raise it, the batch ends here
             self.loop.note_error(problem)
         if self.end_ns == 0:
             self.end_ns = self.loop.now()
@@ -520,10 +520,18 @@ cdef class RequestQueue(Observer):
         self.running = None
         self.finishing = self.failing = False
         self.loop.let_go(self)
-        self.pool.close()
+        self.close_pool()
         self.closing_due = self.state_now != UNCONNECTED
         self.emit(self.done, True)
         self.close_after_failure()      # unless a slot has turned the loop and this was done there
+
+    cdef bint close_pool(self) except -1:
+        """Closes idle connections; says whether there were any."""
+        try:
+            return self.pool.close()
+        except BaseException as problem:        # they are closed all the same
+            self.loop.note_error(problem)
+            return True
 
     cdef object close_after_failure(self):
         """Tells that the connection is closed, once and before anything new begins."""
@@ -673,7 +681,11 @@ cdef class RequestQueue(Observer):
         for i in range(self.entries.n() - 1, n_kept - 1, -1):
             entry = self.entries.item(i)
             if entry.ahead is not None:
-                closed = entry.ahead.withdraw() or closed
+                try:
+                    closed = entry.ahead.withdraw() or closed
+                except BaseException as problem:        # its connection is closed all the same
+                    closed = True
+                    self.loop.note_error(problem)
             if n_kept > 0:
                 self.entries.take_last()
         if n_kept == 0:
@@ -686,7 +698,7 @@ cdef class RequestQueue(Observer):
         if self.running is not None:
             self.fail(ABORTED, "Request aborted: its object moves to another thread")
         self.tell_closed()
-        if self.pool.close():
+        if self.close_pool():
             self.set_state(CLOSING)
             self.set_state(UNCONNECTED)
         self.loop.forget(self)
@@ -702,7 +714,7 @@ cdef class RequestQueue(Observer):
     cdef object delete(self):
         if self.entries.n():
             self.fail(ABORTED, "Request aborted")
-        elif self.pool.close():
+        elif self.close_pool():
             self.set_state(CLOSING)
             self.set_state(UNCONNECTED)
         for signal in (self.requestStarted, self.requestFinished, self.done, self.stateChanged, self.responseHeaderReceived,

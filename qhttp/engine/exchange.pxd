@@ -60,6 +60,7 @@ cdef class Exchange(Sending):
     cdef bint hold(self, qh_status status, size_t n_surplus, int error)
     cdef bint tell_progress(self) except -1
     cdef object finish(self)
+    cdef bint tidy(self, Connection connection, bint reusable) except -1
     cdef object lose(self)
     cdef bint was_all(self)
     cdef object leave(self)

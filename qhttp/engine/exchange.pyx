@@ -497,8 +497,8 @@ cdef class Exchange(Sending):
         if not self.keep_alive or connection.is_doomed or connection.n_surplus or connection.n_in_line():
             self.repeat_anew()
             return
+        connection.rest()               # where that is interrupted, it is still ours to close
         self.forget_answer()
-        connection.rest()
         self.use(connection, True)
 
     cdef object repeat_anew(self):
@@ -520,8 +520,8 @@ cdef class Exchange(Sending):
     cdef object hand_over(self, Connection connection):
         """The proxy has made a tunnel of the connection: it is the observer's now, with what came behind the head."""
         cdef bytes received = PyBytes_FromStringAndSize(connection.data + connection.head_len, connection.n - connection.head_len)
+        connection.rest()               # where that fails, somebody is still told
         self.leave()
-        connection.rest()
         self.observer.tunnelled(connection, received)
 
     cdef object on_broken(self, Connection connection, object error):
@@ -540,19 +540,33 @@ cdef class Exchange(Sending):
         elif reusable and connection.n_in_line() and (<Exchange>connection.line[0]).out_start >= connection.c.n_sent:
             reusable = connection.send_line_back()
         self.leave()
-        try:
-            if not reusable:
-                connection.close()
-            elif not connection.pass_on():
-                connection.rest()
-                self.pool.put(connection)
-        except Exception:               # no matter to this answer, which is whole
-            reusable = False
-            connection.close()
+        reusable = self.tidy(connection, reusable)
         try:
             self.sink.finish()
-        finally:
-            self.observer.ended(reusable)
+        except BaseException as error:
+            self.loop.note_error(error)
+        self.observer.ended(reusable)
+
+    cdef bint tidy(self, Connection connection, bint reusable) except -1:
+        """Lets go of the connection; what goes wrong there is no matter to the answer, which is whole. Says whether it may be
+        used again. An interrupt (KeyboardInterrupt and the like) is raised by run()."""
+        problem = None
+        try:
+            if reusable:
+                if not connection.pass_on():
+                    connection.rest()
+                    self.pool.put(connection)
+                return True
+        except BaseException as error:
+            problem = error
+        try:
+            connection.close()
+        except BaseException as error:
+            if problem is None or isinstance(problem, Exception):
+                problem = error
+        if problem is not None and not isinstance(problem, Exception):
+            self.loop.note_error(problem)
+        return False
 
     cdef object fail(self, error):
         if not isinstance(error, QHttpError):

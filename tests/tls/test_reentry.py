@@ -5,9 +5,10 @@ from support import faults
 from support.actions import Drain, ReceiveRequest, Send
 from support.loops import turn_until
 from support.pipelined import body_of, path_of
-from tls.peers import Gate, Shake, Tampered, answer, answers, head, whole
+from tls.peers import Gate, Passed, Shake, Tampered, answer, answers, head, whole
 
 import qhttp
+from qhttp.engine import tls_context
 
 OWN = b"\r\n"                   # stands for TLS's own record: a server skips it before a request (RFC 9112 section 2.2)
 SIZES = range(8, 500)
@@ -212,3 +213,66 @@ def test_tls_rest_of_the_body_received_within_a_read_gives_no_wrong_byte(body_in
     one.http.dataReadProgress.connect(lambda *both: told.append(both))
     error, body = get()
     assert (error, FIRST in body) == ("WrongContentLength", False)
+
+
+# -- an interrupt while a connection is tidied up
+CLOSES = b"Connection: close"
+
+
+@pytest.mark.parametrize("fields", [(), (CLOSES,)], ids=["kept", "closed"])
+def test_tls_interrupt_while_a_finished_answer_is_tidied_up_raised_once_and_answer_whole(
+        certificates, scripted_server, client, acting, monkeypatch, fields):
+    context = certificates.server()
+    server = scripted_server(beyond=[Shake(context), ReceiveRequest(), Send(answer(b"1", *fields)), Drain(5)])
+    stop = Once("unwrap" if fields else "keep", interrupt)
+    keep = tls_context.TlsConfiguration.keep_session
+    monkeypatch.setattr(tls_context.TlsConfiguration, "keep_session", lambda *given: (stop("keep", None), keep(*given)))
+    acting(stop)
+    one = client(server)
+    get, told = bodies_of(one)
+    get("/1")
+    with pytest.raises(Interrupt):
+        one.wait()
+    assert (one.wait(), told, one.states[-1]) == ("NoError", [("/1", False, b"1")], "Unconnected")
+    assert (one.get("/2")[0], told[1:]) == ("NoError", [(None, False, b"1")])
+    assert [paths(peer) for peer in server.connections] == [["/1"], ["/2"]]
+
+
+@pytest.mark.parametrize("n_before", [0, 1])
+def test_tls_interrupt_within_abort_batch_ends_and_the_next_one_is_done(naming, client, acting, n_before):
+    passed, gate, stop = Passed(), Gate(), Once("unwrap", interrupt)
+    server = naming(passed, gate)
+    acting(stop)
+    one = client(server)
+    one.http.setPipelining(4)
+    assert one.get("/0")[0] == "NoError"
+    ends = []
+    one.http.done.connect(ends.append)
+    one.http.get("/1")
+    for _ in range(n_before):
+        one.http.get("/behind")
+    turn_until(lambda: len(server.connections[0].taken) == 2)
+    one.http.abort()
+    with pytest.raises(Interrupt):
+        one.wait()
+    gate.open()
+    assert (one.wait(), ends, one.states[-1]) == ("Aborted", [True], "Unconnected")
+    assert (one.get("/2"), ends) == (("NoError", body_of(b"GET /2 ")), [True, False])
+
+
+@pytest.mark.parametrize("end", ["close", "unasked"])
+def test_tls_interrupt_while_an_idle_connection_is_closed_it_is_not_used_again(
+        certificates, scripted_server, client, acting, end):
+    context, gate = certificates.server(), Gate()
+    unasked = [gate, Send(b"x")] if end == "unasked" else []
+    server = scripted_server([*answers(context, b"1"), *unasked, Drain(5)], answers(context, b"2"))
+    acting(Once("unwrap", interrupt))
+    one = client(server)
+    assert one.get("/1") == ("NoError", b"1")
+    gate.open()
+    if end == "close":
+        one.http.close()
+    with pytest.raises(Interrupt):
+        turn_until(lambda: False)
+    assert one.wait() == "NoError"
+    assert (one.get("/2"), one.states.count("Connecting")) == (("NoError", b"2"), 2)
