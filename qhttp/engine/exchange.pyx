@@ -521,6 +521,7 @@ cdef class Exchange(Sending):
         """The proxy has made a tunnel of the connection: it is the observer's now, with what came behind the head."""
         cdef bytes received = PyBytes_FromStringAndSize(connection.data + connection.head_len, connection.n - connection.head_len)
         connection.rest()               # where that fails, somebody is still told
+        connection.is_persistent = False        # that was the proxy: the server behind it has not said a word
         self.leave()
         self.observer.tunnelled(connection, received)
 
