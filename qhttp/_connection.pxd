@@ -88,6 +88,7 @@ cdef class Connection(Endpoint):
     cdef int call_again(self, bint wanted) except -1
     cdef int want_room(self, bint wanted) except -1
     cdef int send_raw(self, bytes out) except -1
+    cdef int make_line(self) except -1
     cdef uint64_t stand_in_line(self, Watcher watcher, bytes piece) except? 0
     cdef int send_line(self) except -1
     cdef int expect_head(self, Limits limits) except -1

@@ -122,7 +122,7 @@ cdef class Connection(Endpoint):
             return
         if self.loop is not None and self.c.fd >= 0:
             if PyThread_get_thread_ident() != self.loop.thread:
-                self.loop.adopt_orphan(self.c)
+                self.loop.adopt_orphan(self.c, self.out)
                 return
             qh_conn_close(&self.loop.c, self.c, False)
         if OWNERS_ARE_WEAK and self.c.owner != NULL:
@@ -288,12 +288,20 @@ cdef class Connection(Endpoint):
             qh_conn_send_later(&self.loop.c, self.c, PyBytes_AS_STRING(out), PyBytes_GET_SIZE(out))
         return 0
 
+    cdef int make_line(self) except -1:
+        """Makes the place where requests stand in line; finalizers may run meanwhile, and not after that."""
+        if self.line is None:
+            line, later = [], []
+            if self.line is None:
+                self.line, self.later = line, later
+        return 0
+
     cdef uint64_t stand_in_line(self, Watcher watcher, bytes piece) except? 0:
         """Puts a request behind those under way (send_line sends it); its watcher has the connection when theirs are answered.
         Returns where it begins, in bytes sent."""
-        cdef uint64_t start = self.c.n_sent + self.unsent() + self.later_len
-        if self.line is None:
-            self.line, self.later = [], []
+        cdef uint64_t start
+        self.make_line()
+        start = self.c.n_sent + self.unsent() + self.later_len
         self.later.append(piece)
         try:
             self.line.append(watcher)
@@ -306,7 +314,10 @@ cdef class Connection(Endpoint):
 
     cdef int send_line(self) except -1:
         """Sends what stands in line and was not sent yet, by one call."""
-        cdef bytes whole = b"".join(self.later)
+        cdef bytes whole
+        if self.c.fd < 0 or not self.later:     # code of the user's has closed it, or sent them
+            return 0
+        whole = b"".join(self.later)
         if self.channel is not None:
             self.later.clear()
             self.later_len = 0
@@ -437,9 +448,12 @@ cdef class Connection(Endpoint):
     cdef bint send_line_back(self) except -1:
         """Nothing of the requests in line has gone out: they have to ask again, and so begin with a look at the socket. Where they
         cannot be taken back, that look is now; False: it has found something, and the connection is of no more use."""
-        if self.channel is not None and self.channel.is_committed():
+        if self.channel is None:
+            self.stop_sending()
+        elif self.channel.is_committed():
             return self.channel.is_silent(self)
-        self.stop_sending()
+        else:
+            self.channel.plain = None   # what the loop still has is TLS's own, and numbered: that goes out
         for watcher in self.take_line():
             (<Watcher>watcher).on_line_lost()
         return True
@@ -455,7 +469,8 @@ cdef class Connection(Endpoint):
         self.watcher = None
         self.is_persistent = self.facts.minor > 0
         self.sink = None
-        self.out = None
+        if self.c.out_left == 0:        # else TLS's own, which the loop has yet to send
+            self.out = None
         self.take_line()
         if qh_conn_rest(&self.loop.c, self.c) < 0:
             raise os_error(errno)
@@ -466,21 +481,25 @@ cdef class Connection(Endpoint):
     cdef object end_idle(self):
         """The server has closed an idle connection, or sent what nobody asked for: it is of no more use."""
         owner = self.idle_owner() if self.idle_owner is not None else None
-        self.close()
-        if owner is not None:
-            owner.connection_lost(self)
+        try:
+            self.close()
+        finally:                        # also where that was interrupted: nobody is to have it again
+            if owner is not None:
+                owner.connection_lost(self)
 
     cpdef close(self):
         """Closes the socket at once; safe to repeat."""
         cdef object line = self.take_line()
         cdef Channel channel = self.channel
-        if channel is not None:
-            self.channel = None
-            channel.closing(self)       # its code may close the connection once more
-        if self.c.fd >= 0:
-            qh_conn_close(&self.loop.c, self.c, False)
-        self.watcher = None
-        for watcher in line:
-            (<Watcher>watcher).on_line_lost()
-        self.sink = None
-        self.out = None
+        try:
+            if channel is not None:
+                self.channel = None
+                channel.closing(self)   # its code may close the connection once more, or be interrupted
+        finally:
+            if self.c.fd >= 0:
+                qh_conn_close(&self.loop.c, self.c, False)
+            self.watcher = None
+            for watcher in line:
+                (<Watcher>watcher).on_line_lost()
+            self.sink = None
+            self.out = None

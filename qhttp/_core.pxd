@@ -126,6 +126,8 @@ cdef extern from "turn.h" nogil:
         qh_body body
     ctypedef struct qh_list:
         qh_conn *first
+    ctypedef struct qh_scratch:
+        char *memory
     ctypedef struct qh_loop:
         qh_poller poller
         qh_conn **conns
@@ -133,6 +135,7 @@ cdef extern from "turn.h" nogil:
         uint64_t n_turns
         qh_list outbox, unfinished
         uint64_t now_ns
+        qh_scratch scratch
     uint64_t qh_monotonic_ns()
     int qh_loop_open(qh_loop *loop)
     void qh_loop_close(qh_loop *loop)
@@ -270,7 +273,7 @@ cdef class Loop:
     cdef uint64_t armed_ns              # what the timer descriptor is set to
     cdef set kept                       # tasks and users' timers with work to do: alive as long as they have
     cdef object foreign                 # deque of callables from other threads
-    cdef list orphans                   # qh_conn pointers (int) whose Connection went in another thread
+    cdef list orphans                   # (qh_conn pointer: int, what it sends), whose Connection went in another thread
     cdef object error                   # the first exception out of user code, to be raised by run()
     cdef unsigned int n_skipped         # turns in a row that did without the kernel: deferred work was there
     cdef bint turning                   # inside run or dispatch: no wake-up is needed
@@ -290,7 +293,7 @@ cdef class Loop:
     cdef bint run_while(self, Task task, object msecs) except -1
     cdef bint is_busy(self)
     cdef bint is_pending(self)
-    cdef void adopt_orphan(self, qh_conn *conn)
+    cdef void adopt_orphan(self, qh_conn *conn, bytes out)
     cdef object bury_orphans(self)
     cdef void wake(self)
     cdef void show_work(self)

@@ -281,17 +281,19 @@ cdef class Loop:
         self.foreign.append(function)
         qh_poller_wake(&self.c.poller)
 
-    cdef void adopt_orphan(self, qh_conn *conn):
-        """An idle connection whose last reference went in another thread: only ours may touch the poll set."""
+    cdef void adopt_orphan(self, qh_conn *conn, bytes out):
+        """An idle connection whose last reference went in another thread: only ours may touch the poll set. `out` is what it
+        may be sending just now."""
         if not OWNERS_ARE_WEAK:
             conn.owner = NULL
-        self.orphans.append(<size_t>conn)
+        self.orphans.append((<size_t>conn, out))
         qh_poller_wake(&self.c.poller)
 
     cdef object bury_orphans(self):
         cdef qh_conn *conn
         while self.orphans:
-            conn = <qh_conn *><size_t>self.orphans.pop()
+            number, _ = self.orphans.pop()
+            conn = <qh_conn *><size_t>number
             qh_conn_close(&self.c, conn, False)
             if OWNERS_ARE_WEAK and conn.owner != NULL:
                 Py_DECREF(<object>conn.owner)

@@ -94,6 +94,7 @@ cdef class RequestQueue(Observer):
     cdef bint asking            # inside sslErrors ...
     cdef bint ignoring          # ... and ignoreSslErrors() was called there
     cdef int depth              # requests that may be under way at once; 1: no pipelining
+    cdef bint in_look_ahead, looks_again    # requests are being lined up, and more have come meanwhile
     cdef int port
     cdef object key             # of the route
     cdef bytes head_block       # of the last answer; None: there was none
@@ -123,6 +124,8 @@ cdef class RequestQueue(Observer):
     cdef Exchange make_exchange(self, Request request, Sink sink)
     cdef object look_ahead(self)
     cdef bint take_back(self, Py_ssize_t n_kept) except -1
+    cdef object line_up(self)
+    cdef bint close_pool(self) except -1
     cdef bint drop_behind(self, Py_ssize_t n_kept) except -1
     cdef object leave_loop(self)
     cdef object join_loop(self)

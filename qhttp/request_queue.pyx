@@ -171,14 +171,14 @@ cdef class RequestQueue(Observer):
         if self.stateChanged.slots is not None:
             try:
                 self.emit(self.stateChanged, state_member(state))
-            except Exception as error:  # no memory to tell of it: what is under way goes on
+            except BaseException as error:      # no memory to tell of it, or an interrupt: what is under way goes on
                 self.loop.note_error(error)
 
     cdef object tell_finished(self, Entry entry, bint error):
         if self.requestFinished.slots is not None:
             try:
                 self.emit(self.requestFinished, entry.id, error)
-            except Exception as problem:
+            except BaseException as problem:
                 self.loop.note_error(problem)
 
     cdef object set_host(self, str host, int port, bint is_https, bint is_new=True):
@@ -333,7 +333,7 @@ cdef class RequestQueue(Observer):
             self.take_setting(entry)
             self.finish()
         else:
-            if self.pool.close():
+            if self.close_pool():
                 self.set_state(CLOSING)
                 if self.running is entry:
                     self.set_state(UNCONNECTED)
@@ -345,12 +345,12 @@ cdef class RequestQueue(Observer):
         value = entry.details.data
         if entry.kind == SET_USER:
             if self.find_wiring().set_user(*value):
-                self.pool.close()
+                self.close_pool()
         elif entry.kind == SET_PROXY:
             self.find_wiring().set_proxy(value)
         else:
             self.find_wiring().set_socket(value[0])
-            self.pool.close()
+            self.close_pool()
             if self.host is not None:
                 self.set_host(self.host, self.port, self.is_https, False)
 
@@ -407,25 +407,45 @@ cdef class RequestQueue(Observer):
 
     cdef object look_ahead(self):
         """Sends what may be sent before its turn behind the current request."""
-        cdef Exchange exchange = self.exchange
-        cdef Connection connection = exchange.connection
-        cdef Entry entry
-        cdef Py_ssize_t first, i, n = min(<Py_ssize_t>self.depth, self.entries.n())
-        if self.running is None or not self.running.may_go_ahead() or not exchange.may_send_behind():
+        self.looks_again = True
+        if self.in_look_ahead:          # a handler, or a finalizer, within that: whoever is at it already looks once more
             return
+        self.in_look_ahead = True
+        try:
+            while self.looks_again:
+                self.looks_again = False
+                self.line_up()
+        finally:
+            self.in_look_ahead = False
+
+    cdef object line_up(self):
+        cdef Exchange exchange = self.exchange, ahead
+        cdef Connection connection
+        cdef Entry entry
+        cdef Py_ssize_t i
+        if exchange is None or self.running is None or not self.running.may_go_ahead() or not exchange.may_send_behind():
+            return
+        connection = exchange.connection
         if connection.key != self.key:      # what was set since holds for all that comes
             return
-        first = 1 + connection.n_in_line()
-        for i in range(first, n):
+        connection.make_line()
+        i = 1 + connection.n_in_line()
+        while i < self.depth and i < self.entries.n():
             entry = self.entries.item(i)
             if not entry.may_go_ahead():
-                n = i
                 break
-            if entry.ahead is None:
-                entry.ahead = self.make_exchange(self.make_request(entry), self.memory)
-            entry.ahead.stand_in_line(connection)
-        if n > first:
-            connection.send_line()
+            ahead, entry.ahead = entry.ahead, None      # from here on code of the user's may run: it might begin otherwise
+            if ahead is None:
+                ahead = self.make_exchange(self.make_request(entry), self.memory)
+            ahead.compose(False)
+            if (self.exchange is not exchange or exchange.connection is not connection or not exchange.may_send_behind()
+                    or 1 + connection.n_in_line() != i or i >= self.entries.n() or self.entries.item(i) is not entry):
+                self.looks_again = True
+                break
+            entry.ahead = ahead
+            ahead.take_place(connection)
+            i += 1
+        connection.send_line()          # if anything was lined up, and still is
 
     cdef Request make_request(self, Entry entry):
         cdef Request request = Request.__new__(Request)
@@ -503,7 +523,7 @@ cdef class RequestQueue(Observer):
         try:
             if exchange is not None:
                 (<Exchange>exchange).cancel()
-        except Exception as problem:
+        except BaseException as problem:        # KeyboardInterrupt and the like: run() will raise it, the batch ends here
             self.loop.note_error(problem)
         if self.end_ns == 0:
             self.end_ns = self.loop.now()
@@ -524,10 +544,18 @@ cdef class RequestQueue(Observer):
         self.running = None
         self.finishing = self.failing = False
         self.loop.let_go(self)
-        self.pool.close()
+        self.close_pool()
         self.closing_due = self.state_now != UNCONNECTED
         self.emit(self.done, True)
         self.close_after_failure()      # unless a slot has turned the loop and this was done there
+
+    cdef bint close_pool(self) except -1:
+        """Closes idle connections; says whether there were any."""
+        try:
+            return self.pool.close()
+        except BaseException as problem:        # they are closed all the same
+            self.loop.note_error(problem)
+            return True
 
     cdef object close_after_failure(self):
         """Tells that the connection is closed, once and before anything new begins."""
@@ -677,7 +705,11 @@ cdef class RequestQueue(Observer):
         for i in range(self.entries.n() - 1, n_kept - 1, -1):
             entry = self.entries.item(i)
             if entry.ahead is not None:
-                closed = entry.ahead.withdraw() or closed
+                try:
+                    closed = entry.ahead.withdraw() or closed
+                except BaseException as problem:        # its connection is closed all the same
+                    closed = True
+                    self.loop.note_error(problem)
                 entry.ahead = None
         return closed
 
@@ -710,7 +742,7 @@ cdef class RequestQueue(Observer):
             self.fail(ABORTED, "Request aborted: its object moves to another thread")
         closed = self.take_back(0)
         self.tell_closed()
-        if self.pool.close() or closed:
+        if self.close_pool() or closed:
             self.set_state(CLOSING)
             self.set_state(UNCONNECTED)
         self.loop.forget(self)
@@ -726,7 +758,7 @@ cdef class RequestQueue(Observer):
     cdef object delete(self):
         if self.entries.n():
             self.fail(ABORTED, "Request aborted")
-        elif self.pool.close():
+        elif self.close_pool():
             self.set_state(CLOSING)
             self.set_state(UNCONNECTED)
         for signal in (self.requestStarted, self.requestFinished, self.done, self.stateChanged, self.responseHeaderReceived,

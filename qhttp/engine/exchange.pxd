@@ -36,6 +36,7 @@ cdef class Exchange(Sending):
     cdef uint64_t n_announced   # body bytes by Content-Length; 0: unknown
     cdef object begin(self)
     cdef object stand_in_line(self, Connection connection)
+    cdef object take_place(self, Connection connection)
     cdef bint looks_for_room(self, Connection connection) except -1
     cdef bint withdraw(self) except -1
     cdef bint may_send_behind(self)
@@ -59,6 +60,7 @@ cdef class Exchange(Sending):
     cdef bint hold(self, qh_status status, size_t n_surplus, int error)
     cdef bint tell_progress(self) except -1
     cdef object finish(self)
+    cdef bint tidy(self, Connection connection, bint reusable) except -1
     cdef object lose(self)
     cdef bint was_all(self)
     cdef object leave(self)

@@ -147,6 +147,10 @@ cdef class Exchange(Sending):
     cdef object stand_in_line(self, Connection connection):
         """Puts the request behind those under way on `connection`, which is to send it; it must be without a body."""
         self.compose(False)
+        self.take_place(connection)
+
+    cdef object take_place(self, Connection connection):
+        """The same with a head that is composed."""
         self.out_start = connection.stand_in_line(self, self.head)
         self.connection, self.sent_ahead = connection, True
 
@@ -157,7 +161,8 @@ cdef class Exchange(Sending):
         """Whether requests may follow this one on its connection before it is answered (RFC 9112 section 9.3.2)."""
         cdef Connection connection = self.connection
         return (connection is not None and not self.over and connection.is_persistent and not connection.is_doomed
-                and self.stage == SEND_NOTHING and not (self.head_done and not self.keep_alive))
+                and self.stage == SEND_NOTHING and not (self.head_done and not self.keep_alive)
+                and connection.c.n_sent + connection.unsent() >= self.out_end())      # a channel looks first: any code may run
 
     cdef bint withdraw(self) except -1:
         """The request is not wanted any more, though it may have been sent. True: that has closed its connection."""
@@ -499,8 +504,8 @@ cdef class Exchange(Sending):
         if not self.keep_alive or connection.is_doomed or connection.n_surplus or connection.n_in_line():
             self.repeat_anew()
             return
+        connection.rest()               # where that is interrupted, it is still ours to close
         self.forget_answer()
-        connection.rest()
         self.use(connection, True)
 
     cdef object repeat_anew(self):
@@ -522,8 +527,9 @@ cdef class Exchange(Sending):
     cdef object hand_over(self, Connection connection):
         """The proxy has made a tunnel of the connection: it is the observer's now, with what came behind the head."""
         cdef bytes received = PyBytes_FromStringAndSize(connection.data + connection.head_len, connection.n - connection.head_len)
+        connection.rest()               # where that fails, somebody is still told
+        connection.is_persistent = False        # that was the proxy: the server behind it has not said a word
         self.leave()
-        connection.rest()
         self.observer.tunnelled(connection, received)
 
     cdef object on_broken(self, Connection connection, object error):
@@ -542,19 +548,35 @@ cdef class Exchange(Sending):
         elif reusable and connection.n_in_line() and (<Exchange>connection.line[0]).out_start >= connection.c.n_sent:
             reusable = connection.send_line_back()
         self.leave()
-        try:
-            if not reusable:
-                connection.close()
-            elif not connection.pass_on():
-                connection.rest()
-                self.pool.put(connection)
-        except Exception:               # no matter to this answer, which is whole
-            reusable = False
-            connection.close()
+        reusable = self.tidy(connection, reusable)
         try:
             self.sink.finish()
-        finally:
-            self.observer.ended(reusable)
+        except BaseException as error:
+            self.loop.note_error(error)
+        self.observer.ended(reusable)
+
+    cdef bint tidy(self, Connection connection, bint reusable) except -1:
+        """Lets go of the connection; what goes wrong there is no matter to the answer, which is whole. Says whether it may be
+        used again. An interrupt (KeyboardInterrupt and the like) is raised by run()."""
+        problem = None
+        try:
+            if reusable:
+                if not connection.pass_on():
+                    connection.rest()
+                    if connection.c.fd < 0:
+                        return False    # its end came while a handler turned the loop
+                    self.pool.put(connection)
+                return True
+        except BaseException as error:
+            problem = error
+        try:
+            connection.close()
+        except BaseException as error:
+            if problem is None or isinstance(problem, Exception):
+                problem = error
+        if problem is not None and not isinstance(problem, Exception):
+            self.loop.note_error(problem)
+        return False
 
     cdef object fail(self, error):
         if not isinstance(error, QHttpError):

@@ -121,15 +121,17 @@ cdef class ObjectChannel(Channel):
 
     cdef object on_writable(self, Connection connection):
         cdef bytes plain = self.plain
+        cdef Py_ssize_t at = self.plain_at, n_offered
         if self.in_call:
             return
         if plain is None:
             connection.want_room(False)
             return
+        n_offered = min(self.slice, len(plain) - at)
         self.in_call = True
         try:
-            n = self.sock.send(memoryview(plain)[self.plain_at:self.plain_at + self.slice])
-            if not isinstance(n, int) or not 0 <= n <= min(self.slice, len(plain) - self.plain_at):
+            n = self.sock.send(memoryview(plain)[at:at + n_offered])
+            if not isinstance(n, int) or not 0 <= n <= n_offered:
                 raise OSError(EIO, "send gave no number of bytes")
         except Exception as error:
             n = None
@@ -141,7 +143,7 @@ cdef class ObjectChannel(Channel):
             self.in_call = False
         if n is FAILED:
             return
-        if connection.channel is not self or self.plain is not plain:
+        if connection.channel is not self or self.plain is None:
             return                      # closed, or not to be sent any more
         if n is None:
             self.plain = None
@@ -149,8 +151,8 @@ cdef class ObjectChannel(Channel):
             if not connection.c.in_body:        # else the answer is under way, and goes on
                 self.look_for_answer(connection)
             return
-        self.plain_at += n
-        if self.plain_at == len(plain):
+        self.plain_at += <Py_ssize_t>n  # also where more was put behind it meanwhile, and it begins anew
+        if self.plain_at == len(self.plain):
             self.plain = None
             connection.want_room(False)
         connection.note_sent(n)

@@ -95,9 +95,14 @@ cdef class Pool:
         """Closes all idle connections; says whether there were any."""
         cdef bint any_open = self.n_idle > 0
         self.file_recent()
-        for those in self.idle.values():
+        idle, self.idle, self.n_idle = self.idle, {}, 0         # none of them may be had again, whatever comes
+        problem = None
+        for those in idle.values():
             for connection in those:
-                (<Connection>connection).close()
-        self.idle.clear()
-        self.n_idle = 0
+                try:
+                    (<Connection>connection).close()
+                except BaseException as error:
+                    problem = error
+        if problem is not None:
+            raise problem
         return any_open

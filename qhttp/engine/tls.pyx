@@ -8,6 +8,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.buffer cimport PyBUF_READ, PyBUF_WRITE
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.errno cimport EAGAIN, ECONNRESET, EINTR, EPIPE, errno
+from libc.stdint cimport uint64_t
 
 from qhttp._connection cimport Channel, Connection
 
@@ -39,7 +40,8 @@ cdef class TlsChannel(Channel):
     def __init__(self, configuration, str host, int port, bint is_verified, asker):
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = configuration.wrap(self.incoming, self.outgoing, host, port, is_verified)
-        self.read = getattr(self.tls, "_sslobj", self.tls).read     # OpenSSL's own: see receive
+        own = getattr(self.tls, "_sslobj", self.tls)    # OpenSSL's: see receive
+        self.read, self.pending = own.read, own.pending
         self.configuration, self.host, self.port, self.asker = configuration, host, port, asker
         self.is_verified = is_verified and configuration.is_verifying
         self.takes_any_end = not is_verified
@@ -108,7 +110,7 @@ cdef class TlsChannel(Channel):
 
     cdef bint has_record(self) except -1:
         """Whether there is something to decrypt, or decrypted and not handed out."""
-        return self.incoming.pending > self.part_len or (self.is_cut and self.tls.pending() > 0)
+        return self.incoming.pending > self.part_len or (self.is_cut and self.pending() > 0)
 
     cdef bint fill(self, Connection connection) except -1:
         """Takes what the socket has; False: nothing now. After the end, decrypt tells."""
@@ -160,6 +162,8 @@ cdef class TlsChannel(Channel):
         cdef size_t length = 0, got = 0
         cdef Py_ssize_t n = 0
         cdef char *room = NULL
+        cdef uint64_t turn = connection.loop.c.n_turns
+        cdef size_t n_receives
         cdef bint is_head, collects, is_there = True
         if self.asker is not None:
             self.shake(connection)
@@ -170,12 +174,14 @@ cdef class TlsChannel(Channel):
             else:
                 connection.call_again(True)     # when its watcher has decided what comes next
             return
+        self.n_receives += 1
+        n_receives = self.n_receives
         is_head = connection.is_in_head()
         collects = PyGC_Disable()       # finalizers could close the connection, or take the block away; a signal's handler can
         try:
             while got < length:
                 n = self.decrypt(room + got, length - got)
-                is_there = self.has_room_at(connection, room)
+                is_there = self.has_room_at(connection, room, turn, n_receives)
                 if not is_there:
                     break
                 if n > 0:
@@ -196,11 +202,14 @@ cdef class TlsChannel(Channel):
         connection.call_again(got > 0 and (n == ENDED or (n > 0 and self.has_record())))
         self.pump(connection)           # an answer of TLS's own, to a new key or the like
 
-    cdef bint has_room_at(self, Connection connection, char *room):
-        """Whether what is received still goes there."""
+    cdef bint has_room_at(self, Connection connection, char *room, uint64_t turn, size_t n_receives):
+        """Whether what is received still goes there, and nobody else has put anything there: a signal's handler may turn the
+        loop, in which all connections share the scratch memory."""
         cdef char *now = NULL
         cdef size_t length = 0
-        return connection.channel is self and connection.find_room(&now, &length) and now == room
+        return (connection.channel is self and connection.find_room(&now, &length) and now == room
+                and (connection.loop.c.n_turns == turn
+                     or (self.n_receives == n_receives and room != connection.loop.c.scratch.memory)))
 
     cdef object look_idle(self, Connection connection):
         """An idle connection is readable: a new session ticket is all that may come."""
@@ -226,27 +235,38 @@ cdef class TlsChannel(Channel):
 
     cdef object pump(self, Connection connection):
         """Gives the loop records to send, if it has sent those before."""
-        cdef Py_ssize_t n
-        if connection.c.out_left or connection.c.fd < 0 or connection.channel is not self:
+        if connection.c.out_left or connection.c.fd < 0 or connection.channel is not self or self.in_write:
             return
         if self.n_flying == 0 and self.plain is not None and self.asker is None:
-            n = min(len(self.plain) - self.plain_at, <Py_ssize_t>SLICE)
-            view = memoryview(self.plain)[self.plain_at:self.plain_at + n]
+            self.in_write = True        # whatever a handler or a finalizer adds stands behind this, and goes out after it
             try:
-                while self.n_flying < n:
-                    self.n_flying += self.tls.write(view[self.n_flying:])
+                self.encrypt(self.plain, self.plain_at)
             except WantRead:
                 pass                    # it renegotiates (RFC 5246 section 7.4.1.1): the rest waits for what comes
             except OSError:             # the other side has said good-bye
                 self.plain, self.n_flying = None, 0
                 connection.end_of_stream(EPIPE)
+            except BaseException:       # who knows what of it is encrypted: it must not be once more
+                self.plain, self.n_flying = None, 0
+                connection.end_of_stream(EPIPE)
+                raise
+            finally:
+                self.in_write = False
             if connection.channel is not self:
                 return                  # closed meanwhile
         if self.outgoing.pending:
             connection.send_raw(self.outgoing.read())
 
+    cdef object encrypt(self, bytes plain, Py_ssize_t at):
+        cdef Py_ssize_t n = min(len(plain) - at, <Py_ssize_t>SLICE)
+        view = memoryview(plain)[at:at + n]
+        while self.n_flying < n:
+            self.n_flying += <Py_ssize_t>self.tls.write(view[self.n_flying:])
+
     cdef object on_sent(self, Connection connection):
         cdef size_t n = self.n_flying
+        if connection.c.out_left or self.in_write:
+            return                      # that was TLS's own: what is flying comes after it
         self.n_flying = 0
         if self.plain is not None:
             self.plain_at += n
@@ -256,7 +276,7 @@ cdef class TlsChannel(Channel):
         self.pump(connection)
 
     cdef bint is_committed(self):
-        return self.n_flying > 0            # its records are made, and numbered: none may be missing
+        return self.n_flying > 0 or self.in_write       # its records are made, and numbered: none may be missing
 
     # -- the end
     cdef object rested(self, Connection connection):

@@ -1,5 +1,6 @@
 """setPipelining: what is sent before its turn and when, and that nothing else differs: the signals, the bodies, the limits."""
 import io
+import itertools
 
 import pytest
 from engine.recording import noise, request
@@ -9,6 +10,7 @@ from support.loops import turn_for, turn_until
 from support.pipelined import PATIENCE_MS, Serve, Told, hold, path_of, plain, servers
 
 import qhttp
+from qhttp.wiring import Wiring
 
 QUIET_S = 0.02                  # long enough for what must not be sent to arrive
 
@@ -315,6 +317,63 @@ def test_several_objects_with_depths_of_their_own_do_not_mix(server):
         assert told.bodies == {n: b"<body of /%d/%d>" % (number, n) for n in range(60)}
         assert told.finished() == [(n, False) for n in range(60)]
     assert len(one.connections) == 5
+
+
+# -- code of the user's that runs while requests are lined up: a signal's handler, a finalizer
+def in_credentials(monkeypatch, told, nth, deed):
+    """Calls `deed` within the n-th look for credentials from now on; that of the first request is number 0."""
+    find, number = Wiring.credentials, itertools.count()
+
+    def act(*given):
+        if next(number) == nth:
+            deed()
+        return find(*given)
+
+    monkeypatch.setattr(Wiring, "credentials", act)
+
+
+@pytest.fixture
+def with_user(server):
+    """A server and a client that looks for credentials at each request."""
+    one = server([Serve()], beyond=[Serve()])
+    told = Told(one, 8)
+    told.http.setUser("user", "password")
+    return one, told.warm()
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+def test_request_queued_while_others_are_lined_up_each_sent_once_and_answered(with_user, monkeypatch, nth):
+    one, told = with_user
+    in_credentials(monkeypatch, told, nth, lambda: told.get("/3"))
+    told.get("/0", "/1", "/2")
+    assert told.wait() == "NoError"
+    told.get("/4")                      # behind whatever was sent too often
+    assert told.wait() == "NoError"
+    assert told.bodies == {n: b"<body of /%d>" % n for n in range(5)}
+    assert one.paths() == ["/warm", "/0", "/1", "/2", "/3", "/4"]
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+def test_loop_turned_while_requests_are_lined_up_each_sent_once_and_answered(with_user, monkeypatch, nth):
+    one, told = with_user
+    in_credentials(monkeypatch, told, nth, lambda: turn_until(told.finished))
+    told.get("/0", "/1", "/2")
+    assert told.wait() == "NoError"
+    assert told.bodies == {n: b"<body of /%d>" % n for n in range(3)}
+    assert one.answered == ["/0", "/1", "/2"]
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+def test_abort_while_requests_are_lined_up_next_ones_answered(with_user, monkeypatch, nth):
+    _, told = with_user
+    in_credentials(monkeypatch, told, nth, told.http.abort)
+    told.get("/0", "/1", "/2")
+    assert told.wait() == "Aborted"
+    assert told.finished() == [(0, True)]
+    told.begin()
+    told.get("/3", "/4")
+    assert told.wait() == "NoError"
+    assert told.bodies == {0: b"<body of /3>", 1: b"<body of /4>"}
 
 
 # -- the read buffer

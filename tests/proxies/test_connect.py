@@ -1,7 +1,9 @@
 """Tunnels by CONNECT: what is sent to the proxy, what it may answer, and that everything behind it is TLS with the server."""
+import threading
+
 import pytest
 from proxies.test_choice import OK, network_proxy, script
-from support.actions import Close, Pause, ReceiveHead, Repeat, Reset, Send, StartTls
+from support.actions import Close, Pause, ReceiveFor, ReceiveHead, ReceiveRequest, Repeat, Reset, Send, StartTls
 from support.credentials import (
     BASIC,
     PASSWORD,
@@ -15,10 +17,13 @@ from support.credentials import (
     values,
 )
 from support.faults import BODY, head, whole
+from support.loops import turn_until
+from support.pipelined import Gate
 
 import qhttp
 
 ORIGIN, PORT = "origin.test", 8443
+QUIET_S = 0.05                  # long enough for what must not be sent to arrive
 HTTPS = qhttp.QHttp.ConnectionModeHttps
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 REJECTED = "ProxyAuthenticationRequiredError"
@@ -63,6 +68,22 @@ def test_connect_tunnel_used_again_for_the_same_server(scripted_server, asking, 
     c.http.setHost(ORIGIN, HTTPS, PORT)
     assert c.get() == ("NoError", BODY)
     assert len(proxy.connections) == 1
+
+
+def test_connect_pipelining_nothing_ahead_before_the_server_behind_it_has_answered(scripted_server, asking, certificates):
+    """That the proxy keeps connections says nothing of the server's."""
+    queued = threading.Event()
+    inside = [StartTls(certificates.pem), ReceiveRequest(), Gate(queued), ReceiveFor(QUIET_S)]
+    proxy = scripted_server([*tunnel(), *inside, *[Send(OK), ReceiveRequest()] * 2, Send(OK)])
+    c = asking(proxy)
+    c.http.setPipelining(4)
+    c.http.get("/a")
+    turn_until(lambda: proxy.connections and len(proxy.connections[0].taken) == 2)
+    c.http.get("/b")
+    c.http.get("/c")
+    queued.set()
+    assert c.outcome() == ("NoError", BODY)
+    assert [request.split(b" ")[1:2] for request in proxy.requests[0]] == [[b"origin.test:8443"], [b"/a"], [], [b"/b"], [b"/c"]]
 
 
 def test_connect_tunnel_not_used_for_another_server(scripted_server, asking, origin):

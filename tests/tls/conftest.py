@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.watchdog import limited
-from tls.peers import Certificates, Client
+from tls.peers import Acting, Certificates, Client
 
 import qhttp
 from qhttp.engine import opening, resolver, tls_context
@@ -44,6 +44,13 @@ def default_client(certificates, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority_path))
     monkeypatch.setattr(tls_context, "_default", None)
     return lambda server, host="localhost": Client(server, None, host)
+
+
+@pytest.fixture
+def acting(monkeypatch):
+    """Lets something happen in the midst of what OpenSSL does: acting(act). See Acting."""
+    wrap = tls_context.TlsConfiguration.wrap
+    return lambda act: monkeypatch.setattr(tls_context.TlsConfiguration, "wrap", lambda *given: Acting(wrap(*given), act))
 
 
 @pytest.fixture(autouse=True)

@@ -244,6 +244,37 @@ def answers(context, *bodies):
     return [Shake(context), *(action for body in bodies for action in (ReceiveRequest(), Send(answer(body))))]
 
 
+# ------------------------------------------------------------------------- in the midst of what OpenSSL does
+class Acting:
+    """Stands in the place of an ssl.SSLObject, and of OpenSSL's own under it: `act(verb, tls)` is called behind each read and
+    write, where a signal's handler runs, and before each good-bye."""
+
+    def __init__(self, tls, act):
+        self.tls, self.act = tls, act
+
+    @property
+    def _sslobj(self):
+        return self
+
+    def __getattr__(self, name):
+        return getattr(self.tls, name)
+
+    def read(self, n, room):
+        n = self.tls.read(n, room)
+        self.act("read", self.tls)
+        return n
+
+    def write(self, data):
+        n = self.tls.write(data)
+        self.act("write", self.tls)
+        return n
+
+    def unwrap(self):
+        self.act("unwrap", self.tls)
+        return self.tls.unwrap()
+
+
+# ------------------------------------------------------------------------------------------------- the test's say
 class Passed:
     """An action for which the test waits."""
 
