@@ -316,16 +316,28 @@ cdef class Lanes(Scarcity):
     # -- requests before their turn
     cdef object send_ahead(self, Transfer transfer):
         """Sends requests to the same host behind that of a transfer, on its connection (RFC 9112 section 9.3.2)."""
-        cdef Host host = transfer.host
-        cdef Exchange exchange = transfer.exchange, ahead
-        cdef Transfer follower
+        cdef Exchange exchange = transfer.exchange
         cdef Connection connection
-        cdef bint any_new = False
-        if exchange is None or not exchange.may_send_behind() or host.paused_until_ns > self.loop.now():
+        cdef bint any_new
+        if exchange is None or not exchange.may_send_behind() or transfer.host.paused_until_ns > self.loop.now():
             return
         connection = exchange.connection
         if transfer.followers is None:
             transfer.followers = []
+        self.n_lining_up += 1           # one of those that wait is in hand
+        try:
+            any_new = self.line_up(transfer, exchange, connection)
+        finally:
+            self.n_lining_up -= 1
+        if any_new and transfer.exchange is exchange and exchange.connection is connection:
+            connection.send_line()
+
+    cdef bint line_up(self, Transfer transfer, Exchange exchange, Connection connection) except -1:
+        """Puts requests in line behind that of a transfer; says whether there are any."""
+        cdef Host host = transfer.host
+        cdef Exchange ahead
+        cdef Transfer follower
+        cdef bint any_new = False
         while transfer.followers is not None and len(transfer.followers) + 1 < self.settings.pipelining:
             if not host.n_waiting() and not self.read_for(host):
                 break
@@ -337,8 +349,7 @@ cdef class Lanes(Scarcity):
                     self.put_back(follower)
                     self.loop.schedule(self)
                 continue
-            if (self.is_stopping or transfer.exchange is not exchange or exchange.connection is not connection
-                    or not exchange.may_send_behind()):
+            if not self.may_follow(transfer, exchange, connection):
                 self.put_back(follower)
                 self.loop.schedule(self)
                 break
@@ -346,9 +357,17 @@ cdef class Lanes(Scarcity):
                 self.put_back(follower)
                 break
             try:
-                ahead = follower.exchange = follower.make_exchange()
+                ahead = follower.make_exchange()
+                ahead.compose(False)            # a signal's handler in there may have turned the loop
+                if follower.state != WAITING:
+                    continue
+                if not self.may_follow(transfer, exchange, connection):
+                    self.put_back(follower)
+                    self.loop.schedule(self)
+                    break
                 transfer.followers.append(follower)
-                ahead.stand_in_line(connection)
+                follower.exchange = ahead
+                ahead.take_place(connection)
                 any_new = True
             except MemoryError as error:
                 self.not_sent_ahead(transfer, follower)
@@ -356,8 +375,12 @@ cdef class Lanes(Scarcity):
             except Exception as error:
                 self.not_sent_ahead(transfer, follower)
                 follower.end_with(error if isinstance(error, QHttpError) else RequestError(str(error)))
-        if any_new and transfer.exchange is exchange and exchange.connection is connection:
-            connection.send_line()
+        return any_new
+
+    cdef bint may_follow(self, Transfer transfer, Exchange exchange, Connection connection):
+        """Whether requests may still be sent behind that one of a transfer."""
+        return (not self.is_stopping and transfer.exchange is exchange and exchange.connection is connection
+                and transfer.followers is not None and exchange.may_send_behind())
 
     def not_sent_ahead(self, Transfer transfer, Transfer follower):
         """Its request could not be made, or does not stand in line."""
@@ -425,7 +448,8 @@ cdef class Lanes(Scarcity):
         self.loop.schedule(self)
 
     cdef object check_over(self):
-        if self.is_over or not self.has_begun or self.busy or self.wholes or self.files.n_waiting or self.is_reading:
+        if (self.is_over or not self.has_begun or self.busy or self.wholes or self.files.n_waiting or self.is_reading
+                or self.n_lining_up):
             return
         if not self.is_stopping and (self.sources or self.n_waiting or self.delayed):
             return

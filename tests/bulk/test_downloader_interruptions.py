@@ -5,7 +5,7 @@ from bulk.origin import Origin, answer
 from support.actions import Pause
 
 import qhttp
-from qhttp.bulk import answered, rate
+from qhttp.bulk import answered, rate, requests
 
 
 class Within:
@@ -51,3 +51,25 @@ def test_interruption_that_turns_the_loop_while_a_head_is_judged_gives_no_other_
             assert seen.downloader.run(int(LIMIT_S * 1000))
     assert within.n_calls >= len(names) and len(seen.finished) == len(names)
     assert files_in(tmp_path) == {name: body(size, seed) for seed, name in enumerate(names)}
+
+
+@pytest.mark.parametrize("n", range(2, 8))
+@pytest.mark.parametrize("verb", ["run", "cancel"])
+def test_interruption_while_a_request_before_its_turn_is_made_leaves_none_behind(verb, n, monkeypatch, tmp_path):
+    """The loop is turned until the answer before it is there, and its connection is another's; or all that run are cancelled."""
+    names = "abcdefgh"
+    with Origin({f"/{name}": answer(200, body(500, seed)) for seed, name in enumerate(names)}) as origin:
+        rows = [{"url": origin.url(f"/{name}"), "headers": [("X", name)]} for name in names]
+        with running(rows, dir=tmp_path, per_host=1, pipelining=3, retries=0) as (downloader, seen):
+            def interrupt():
+                if verb == "run":
+                    qhttp.loop().run(50)
+                else:
+                    for transfer in downloader.running:
+                        transfer.cancel()
+
+            monkeypatch.setattr(requests, "fields_for", Within(requests.fields_for, n, interrupt))
+            assert downloader.run()
+    assert len(seen.ended) == len(names) and (verb == "cancel" or not seen.failed)
+    assert all(isinstance(transfer.error, qhttp.Cancelled) for transfer in seen.failed)
+    assert files_in(tmp_path) == {transfer.url[-1]: body(500, names.index(transfer.url[-1])) for transfer in seen.finished}
