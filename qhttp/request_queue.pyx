@@ -551,11 +551,12 @@ cdef class RequestQueue(Observer):
 
     cdef bint close_pool(self) except -1:
         """Closes idle connections; says whether there were any."""
+        cdef bint any_open = True
         try:
-            return self.pool.close()
-        except BaseException as problem:        # they are closed all the same
+            any_open = self.pool.close()
+        except BaseException as problem:        # they are closed all the same; no return from here: there may be no traceback
             self.loop.note_error(problem)
-            return True
+        return any_open
 
     cdef object close_after_failure(self):
         """Tells that the connection is closed, once and before anything new begins."""

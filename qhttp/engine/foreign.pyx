@@ -77,11 +77,12 @@ cdef class ObjectChannel(Channel):
 
     cdef bint has_pending(self):
         """Whether the socket itself holds bytes, of which its descriptor says nothing."""
+        cdef bint any_there = True      # the end is something, too
         try:
-            return self.pending is not None and self.pending() > 0
-        except Exception as error:
+            any_there = self.pending is not None and self.pending() > 0
+        except Exception as error:      # no return from here: there may be no memory for a traceback
             self.end(errno_of(error, ECONNRESET))
-            return True                 # the end is something, too
+        return any_there
 
     cdef object receive(self, Connection connection):
         cdef size_t length = 0, n

@@ -56,7 +56,7 @@ def test_interruption_that_turns_the_loop_while_a_head_is_judged_gives_no_other_
 @pytest.mark.parametrize("n", range(2, 8))
 @pytest.mark.parametrize("verb", ["run", "cancel"])
 def test_interruption_while_a_request_before_its_turn_is_made_leaves_none_behind(verb, n, monkeypatch, tmp_path):
-    """The loop is turned until the answer before it is there, and its connection is another's; or all that run are cancelled."""
+    """The loop is turned until the answer before it is there, its connection another's; or all that run are cancelled."""
     names = "abcdefgh"
     with Origin({f"/{name}": answer(200, body(500, seed)) for seed, name in enumerate(names)}) as origin:
         rows = [{"url": origin.url(f"/{name}"), "headers": [("X", name)]} for name in names]
