@@ -12,6 +12,7 @@ from posix.unistd cimport F_OK, access as c_access, close as c_close
 
 from qhttp._core cimport Sink
 from qhttp.bulk.body_sinks cimport PartSink, PieceSink
+from qhttp.bulk.files cimport OpenPart
 from qhttp.bulk.outcome cimport ENDED, PLACING, RUNNING, WAITING, Outcome
 from qhttp.engine.exchange cimport Exchange
 
@@ -31,6 +32,10 @@ CUTS = (Truncated, UnexpectedClose, TimeoutError)       # what came before is a 
 cdef class Filed(Outcome):
     def __cinit__(self):
         self.fd = -1
+
+    def __dealloc__(self):
+        if self.fd >= 0:                # its end could not be told, for want of memory
+            c_close(self.fd)
 
     cdef object prepare(self):
         """Where the file goes, and whether it has to be fetched at all. False: it has ended, or waits for the file thread."""
@@ -153,10 +158,10 @@ cdef class Filed(Outcome):
         self.is_opening = True
         self.runner.files.call(lambda: open_part(part, path, session, kept), self.kept_opened, self)
 
-    def kept_opened(self, result, error):
+    def kept_opened(self, OpenPart opened, error):
         self.is_opening = False
         if error is None:
-            self.fd, self.part_len = result[0], result[1]
+            self.fd, self.part_len = opened.take_descriptor(), opened.part_len
         if self.state != RUNNING:       # stopped meanwhile, or too late
             self.close_part(True)
             return
@@ -172,7 +177,7 @@ cdef class Filed(Outcome):
             self.begin_pieces()
             return
         elif self.version.is_known:
-            self.asked = Join(self.part_len, result[2], self.version)
+            self.asked = Join(self.part_len, opened.end, self.version)
         self.send()
 
     def may_go_on_in_pieces(self):
@@ -197,7 +202,7 @@ cdef class Filed(Outcome):
         self.is_opening = True
         if fd < 0:
             self.runner.files.call(lambda: open_part(part, path, session, None),
-                                   lambda result, error: self.part_opened(part, result, error), self)
+                                   lambda opened, error: self.part_opened(part, opened, error), self)
         else:                           # what is in it is of another version
             self.part_len = 0
             self.runner.files.call(lambda: empty_part(fd, path, session), self.part_emptied, self)
@@ -208,18 +213,18 @@ cdef class Filed(Outcome):
         found = Version.of(self.headers, self.n_total or None)
         return found.is_known and (self.runner.files.session is None or self.version is None or self.version.is_same(found))
 
-    def part_opened(self, part, result, error):
+    def part_opened(self, part, OpenPart opened, error):
         if error is None and part == self.part:
-            self.fd, self.part_len = result[0], 0
+            self.fd, self.part_len = opened.take_descriptor(), 0
         elif error is None:             # that one is not wanted any more, but another
             path, session = self.path, self.runner.files.session
-            self.runner.files.call(lambda: leave_part(result[0], part, path, session, False), forget)
+            self.runner.files.call(lambda: leave_part(opened, part, path, session, False), forget)
             self.is_opening = False
             wanting, self.wanting = self.wanting, None
             if self.state == RUNNING and wanting is not None and wanting is self.sink:
                 self.want_part(wanting)
             return
-        self.part_emptied(result, error)
+        self.part_emptied(None, error)
 
     def part_emptied(self, result, error):
         self.is_opening, self.is_empty = False, error is None
@@ -280,14 +285,15 @@ cdef class Filed(Outcome):
             return
         self.fd = -1
         try:
-            self.leave(fd, keep)
-        except MemoryError:             # it stays, for whoever comes next
+            opened = OpenPart(fd, 0, b"")       # closed also where nobody comes to it: it stays then, for whoever comes next
+        except MemoryError:
             c_close(fd)
             raise
+        self.leave(opened, keep)
 
-    def leave(self, int fd, bint keep):
+    def leave(self, OpenPart opened, bint keep):
         part, path, session = self.part, self.path, self.runner.files.session
-        self.runner.files.call(lambda: leave_part(fd, part, path, session, keep), forget)
+        self.runner.files.call(lambda: leave_part(opened, part, path, session, keep), forget)
 
     def continue_part(self):
         """Another try: goes on behind what the last one has received, where that can be trusted."""
@@ -364,7 +370,7 @@ def remove_stale(part):
             c_close(fd)
 
 
-def leave_part(int fd, part, path, session, keep):
+def leave_part(OpenPart opened not None, part, path, session, keep):
     """Closes a part, and removes it with all that is known of it unless it is to be kept; while it is still locked."""
     try:
         if session is not None and not keep:
@@ -376,5 +382,4 @@ def leave_part(int fd, part, path, session, keep):
         except OSError:
             pass
         finally:
-            if fd >= 0:
-                c_close(fd)
+            c_close(opened.take_descriptor())

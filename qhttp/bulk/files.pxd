@@ -22,6 +22,14 @@ cdef extern from "place.h" nogil:
     int qh_place_sync_folder(const char *folder)
 
 
+cdef class OpenPart:
+    """A part that was opened for a transfer; it is closed with this object, if nobody has taken it by then."""
+    cdef int fd
+    cdef uint64_t part_len              # bytes in it that are good
+    cdef bytes end                      # the last of them
+    cdef int take_descriptor(self)
+
+
 cdef class Placing:
     """One file to put in its place: its bytes, or the descriptor of its part; then its names."""
     cdef qh_place c

@@ -59,6 +59,24 @@ def open_locked(bytes part not None):
         raise
 
 
+cdef class OpenPart:
+    def __cinit__(self):
+        self.fd = -1
+
+    def __init__(self, int fd, uint64_t part_len, bytes end):
+        self.fd, self.part_len, self.end = fd, part_len, end
+
+    def __dealloc__(self):
+        if self.fd >= 0:
+            c_close(self.fd)
+
+    cdef int take_descriptor(self):
+        """It is the caller's from now on."""
+        cdef int fd = self.fd
+        self.fd = -1
+        return fd
+
+
 @cython.freelist(64)
 cdef class Placing:
     def __cinit__(self, owner, bytes part not None, bytes path not None, bytes body, int fd, uint64_t size, bint sync,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from qhttp.bulk.byteranges import content_range_of
-from qhttp.bulk.files import open_locked
+from qhttp.bulk.files import OpenPart, open_locked
 from qhttp.errors import BodyError, ResumeError, Truncated
 
 TYPE_CHECKING = False       # as the typing module has it, without importing that
@@ -129,8 +129,8 @@ class Join:
             raise BodyError(f"the server sent more than the {self.total} bytes that it announced")
 
 
-def open_part(part: bytes, path: str, session: Session | None, kept: Part | None) -> tuple[int, int, bytes]:
-    """(descriptor, bytes that are good, the last of them) of a part; made, with its folder, where it is missing.
+def open_part(part: bytes, path: str, session: Session | None, kept: Part | None) -> OpenPart:
+    """A part, made, with its folder, where it is missing.
 
     `kept`: the session's row about it; None: whatever is there is of no use. Raises OSError. For the file thread.
     """
@@ -143,11 +143,11 @@ def open_part(part: bytes, path: str, session: Session | None, kept: Part | None
         about = os.fstat(fd)
         if kept is not None and about.st_ino == kept.ino:
             if kept.segments is not None and kept.total is not None and end_of_pieces(kept) <= about.st_size <= kept.total:
-                return fd, about.st_size, b""
+                return OpenPart(fd, about.st_size, b"")
             if kept.segments is None and about.st_size >= CONTINUE_FROM and (kept.total is None or about.st_size <= kept.total):
-                return fd, about.st_size, end_of(fd, about.st_size)
+                return OpenPart(fd, about.st_size, end_of(fd, about.st_size))
         empty_part(fd, path, session)
-        return fd, 0, b""
+        return OpenPart(fd, 0, b"")
     except BaseException:
         os.close(fd)
         raise

@@ -213,7 +213,8 @@ class Parties:
     each Party."""
 
     def __init__(self, max_parties: int = MAX_PARTIES, never: frozenset[str] = frozenset()):
-        self.max_parties, self._never = max_parties, never
+        self.max_parties = max_parties
+        self._never = never
         self._parties: dict[tuple[Any, ...], Party] = {}        # in the order of use
         self._pending: tuple[str, str] | None = None
 

@@ -14,7 +14,7 @@ from support.watchdog import limited
 import qhttp
 from qhttp.bulk import filed, verify
 from qhttp.bulk import files as files_module
-from qhttp.bulk.files import FileThread, file_error, open_locked
+from qhttp.bulk.files import FileThread, OpenPart, file_error, open_locked
 from qhttp.bulk.retry import RetryPolicy
 from qhttp.bulk.session import Session
 from qhttp.errors import ChecksumMismatch, FileError
@@ -139,7 +139,7 @@ def test_leave_part_removes_it_while_it_is_still_its_own(tmp_path, monkeypatch):
             seen.append("locked")
         os.unlink(name)
     monkeypatch.setattr(filed, "unlink", look)
-    filed.leave_part(open_locked(part), part, str(tmp_path / "x"), None, False)
+    filed.leave_part(OpenPart(open_locked(part), 0, b""), part, str(tmp_path / "x"), None, False)
     assert seen == ["locked"] and names_in(tmp_path) == []
 
 
@@ -270,3 +270,11 @@ def test_idle_is_told_when_all_is_done():
         turn_until(lambda: "idle" in told)
         thread.close()
     assert told == [*range(10), "idle"]
+
+
+def test_part_that_nobody_has_taken_is_closed_with_its_object(tmp_path):
+    opened = OpenPart(open_locked(bytes(tmp_path / "x.part")), 0, b"")
+    with pytest.raises(OSError, match="unavailable"):
+        open_locked(bytes(tmp_path / "x.part"))
+    del opened
+    os.close(open_locked(bytes(tmp_path / "x.part")))
