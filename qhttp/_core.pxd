@@ -117,7 +117,7 @@ cdef extern from "turn.h" nogil:
         void *owner
         int fd
         qh_phase phase
-        bint pipelined, tells_sent, foreign, has_more, wants_room, in_body
+        bint pipelined, tells_sent, cannot_send, foreign, has_more, wants_room, in_body
         uint64_t last_moved_ns, n_sent, n_sent_then, request_end
         size_t out_left
         uint64_t file_left

@@ -90,6 +90,8 @@ void qh_conn_close(qh_loop *loop, qh_conn *conn, bool keep_fd)
 
 static void give_output(qh_loop *loop, qh_conn *conn, const char *data, size_t len)
 {
+    if (conn->cannot_send)
+        return;
     conn->out = data;
     conn->out_left = len;
     qh_list_append(&loop->outbox, conn, QH_OUTBOX);
@@ -106,6 +108,8 @@ void qh_conn_send(qh_loop *loop, qh_conn *conn, const char *data, size_t len, bo
 
 void qh_conn_send_file(qh_loop *loop, qh_conn *conn, int file, uint64_t offset, uint64_t len)
 {
+    if (conn->cannot_send)
+        return;
     conn->file = file;
     conn->file_at = offset;
     conn->file_left = len;
@@ -200,6 +204,7 @@ void qh_conn_flush(qh_loop *loop, qh_conn *conn)
         int error = errno;
         /* The answer under way may be whole all the same, where this belongs to a later one, or it came early. */
         bool is_later = conn->n_sent >= conn->request_end || conn->in_body;
+        conn->cannot_send = true;
         conn->out_left = 0;
         conn->file_left = 0;
         if (!is_later && (is_silent(conn->fd) || conn->phase == QH_PHASE_TAKEN))

@@ -93,6 +93,7 @@ typedef struct qh_conn {
     size_t out_left;
     bool check_before_send, check_if_late; /* always; only if that receive was not just now */
     bool tells_sent;        /* the owner wants SENT events */
+    bool cannot_send;       /* that has failed: what came now would stand behind a gap, and pass for what is missing */
     int file;               /* where file_left bytes of output come from, after `out`: a descriptor, borrowed */
     uint64_t file_at, file_left;
     uint64_t n_sent;        /* bytes written in all; foreign: the owner's count */

@@ -161,7 +161,7 @@ cdef class Exchange(Sending):
         """Whether requests may follow this one on its connection before it is answered (RFC 9112 section 9.3.2)."""
         cdef Connection connection = self.connection
         return (connection is not None and not self.over and connection.is_persistent and not connection.is_doomed
-                and self.stage == SEND_NOTHING and not (self.head_done and not self.keep_alive)
+                and not connection.c.cannot_send and self.stage == SEND_NOTHING and not (self.head_done and not self.keep_alive)
                 and connection.c.n_sent + connection.unsent() >= self.out_end())      # a channel looks first: any code may run
 
     cdef bint withdraw(self) except -1:
@@ -501,7 +501,8 @@ cdef class Exchange(Sending):
     cdef object repeat(self):
         """The answer has been received whole: sends the request again on its connection, if that is fit for it."""
         cdef Connection connection = self.connection
-        if not self.keep_alive or connection.is_doomed or connection.n_surplus or connection.n_in_line():
+        if (not self.keep_alive or connection.is_doomed or connection.c.cannot_send or connection.n_surplus
+                or connection.n_in_line()):
             self.repeat_anew()
             return
         connection.rest()               # where that is interrupted, it is still ours to close
@@ -545,6 +546,8 @@ cdef class Exchange(Sending):
         if connection.n_surplus:        # another answer, if its request was out when that was received
             reusable = reusable and connection.n_in_line() > 0 and (
                 <Exchange>connection.line[0]).out_end() <= connection.c.n_sent_then
+        elif reusable and connection.c.cannot_send:     # of what stands in line, what was sent before is answered
+            reusable = connection.n_in_line() > 0 and (<Exchange>connection.line[0]).out_end() <= connection.c.n_sent
         elif reusable and connection.n_in_line() and (<Exchange>connection.line[0]).out_start >= connection.c.n_sent:
             reusable = connection.send_line_back()
         self.leave()

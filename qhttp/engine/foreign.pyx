@@ -147,7 +147,7 @@ cdef class ObjectChannel(Channel):
         if connection.channel is not self or self.plain is None:
             return                      # closed, or not to be sent any more
         if n is None:
-            self.plain = None
+            self.plain, connection.c.cannot_send = None, True
             connection.want_room(False)
             if not connection.c.in_body:        # else the answer is under way, and goes on
                 self.look_for_answer(connection)

@@ -245,9 +245,11 @@ cdef class TlsChannel(Channel):
                 pass                    # it renegotiates (RFC 5246 section 7.4.1.1): the rest waits for what comes
             except OSError:             # the other side has said good-bye
                 self.plain, self.n_flying = None, 0
+                connection.c.cannot_send = True
                 connection.end_of_stream(EPIPE)
             except BaseException:       # who knows what of it is encrypted: it must not be once more
                 self.plain, self.n_flying = None, 0
+                connection.c.cannot_send = True
                 connection.end_of_stream(EPIPE)
                 raise
             finally:

@@ -193,6 +193,25 @@ static void test_not_watched_after_part(void)
     end_world(&w);
 }
 
+static void test_nothing_behind_a_gap(void)
+{
+    world w;
+    char got[32];
+    row("faults_send_of_a_later_request_fails_nothing_is_sent_behind_it");
+    begin_world(&w, local_pair(), true);
+    qh_conn_send(&w.loop, &w.conn, "first", 5, false);
+    turns(&w);
+    set_fault(CALL_SEND, (fault){0, 1, ENOBUFS});
+    qh_conn_send_later(&w.loop, &w.conn, "second", 6);
+    turns(&w);
+    clear_faults();
+    qh_conn_send_later(&w.loop, &w.conn, "third.", 6);
+    turns(&w);
+    expect_n("bytes sent", (long)recv(w.sockets.peer, got, sizeof got, MSG_DONTWAIT), 5);
+    expect_n("bytes counted", (long)w.conn.n_sent, 5);
+    end_world(&w);
+}
+
 static void test_connecting(void)
 {
     static const struct {
@@ -723,6 +742,7 @@ int main(void)
 {
     run_conn_rows();
     test_not_watched_after_part();
+    test_nothing_behind_a_gap();
     test_connecting();
     test_pause_refused();
     test_next_head_no_memory();

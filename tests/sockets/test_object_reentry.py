@@ -1,4 +1,6 @@
 """Code of the user's within a method of a socket that is no socket.socket: it queues requests, or is interrupted."""
+import errno
+
 import pytest
 from sockets.objects import Doing, NonBlocking, connected
 from support import faults
@@ -57,4 +59,40 @@ def test_interrupt_while_an_object_is_given_back_raised_once_and_the_answer_whol
     assert (recorded.wait(), bytes(recorded.http.readAll())) == ("NoError", faults.BODY)
     assert ([error for _, error in recorded.finished], recorded.done) == ([False, False], [False])     # setSocket, and the GET
     assert recorded.states[-1] == "Unconnected"
+    sock.sock.close()
+
+
+@pytest.mark.parametrize("n_good", range(1, 7))
+def test_send_that_fails_once_nothing_goes_behind_the_gap(scripted_server, client, n_good):
+    """What came behind would pass for what is missing: its answer would be another's."""
+    class FailingOnce(NonBlocking):
+        def send(self, data):
+            calls.append(len(data))
+            if len(calls) == n_good + 1:
+                raise OSError(errno.ENOBUFS, "no room")
+            return super().send(data)
+
+    def answer(peer):
+        head = ReceiveHead()
+        while True:
+            head(peer)
+            Send(faults.whole(peer.taken[-1].split(b" ", 2)[1]))(peer)
+
+    calls, bodies, paths = [], {}, [f"/{n}" for n in range(9)]
+    server = scripted_server([answer])
+    sock = connected(server, FailingOnce)
+    recorded = client(server, sock)
+    recorded.http.setPipelining(3)
+
+    def finish(_, error):
+        if not error:
+            bodies[recorded.http.currentRequest().path()] = bytes(recorded.http.readAll()).decode()
+
+    recorded.http.requestFinished.connect(finish)
+    for path in paths:
+        recorded.http.get(path)
+    recorded.wait()
+    bodies.pop("", None)        # setSocket
+    assert bodies and all(path == body for path, body in bodies.items())
+    assert len(bodies) == len(paths) or len(calls) == n_good + 1
     sock.sock.close()

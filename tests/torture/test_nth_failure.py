@@ -35,7 +35,7 @@ def memory_tools(tools):
 
 
 @pytest.mark.parametrize("family, name", [("http", "requests"), ("http", "named"), ("http", "tls"), ("bulk", "synced"),
-                                          ("bulk", "pieces")])
+                                          ("bulk", "pieces"), ("bulk", "ahead"), ("http", "pipelined")])
 def test_scene_any_call_refused_whole_or_told(family, name, tools):
     library, certificate = tools
     campaign = Campaign(library, family, name, None, certificate, PACKAGE)
