@@ -5,6 +5,7 @@ import sys
 from threading import Thread, get_ident
 
 import pytest
+from support.light_collector import light_collector
 
 import qhttp
 
@@ -12,16 +13,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 N_OBJECTS = range(-4, 12)    # made before the collector runs
 
 
-@pytest.fixture
-def light_collector():
-    """What was made before is not looked at: each collection takes no time."""
-    before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(0)
-    yield
-    gc.set_threshold(*before)
-    gc.unfreeze()
+light_collector = pytest.fixture(light_collector)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from threading import Semaphore, get_ident
 
 import pytest
 from support.actions import ReceiveRequest
+from support.light_collector import light_collector
 from tls.peers import SendRecords, Shake, answer
 
 BODY = bytes(range(256)) * 256
@@ -15,14 +16,7 @@ N_MOMENTS, FAR, STEP = 40, 2000, 53         # each of the first calls of the col
 N_SIGNALS, LATER_S = 150, 20e-6
 
 
-@pytest.fixture
-def light_collector():
-    """What was made before is not looked at: each collection takes no time."""
-    before = gc.get_threshold()
-    gc.freeze()
-    yield
-    gc.set_threshold(*before)
-    gc.unfreeze()
+light_collector = pytest.fixture(light_collector)
 
 
 @pytest.fixture
