@@ -1,5 +1,4 @@
 """What a QHttp leaves behind: no socket, no thread, no cycle, no reference; and what keeps it alive."""
-import contextlib
 import gc
 import io
 import os
@@ -10,6 +9,7 @@ import weakref
 
 import pytest
 from core.process_tools import descriptors, in_thread
+from engine.collecting import n_alive, n_ours, no_collector, ours_in_cycles
 from engine.recording import PATIENCE_MS, Recorded, noise
 from support import faults
 from support.actions import Pause, ReceiveRequest, Send
@@ -21,26 +21,6 @@ from qhttp.engine.exchange import Exchange
 
 OK = ("NoError", faults.BODY)
 MANY = 1000
-
-
-@contextlib.contextmanager
-def no_collector():
-    """Nothing is collected inside but by reference counts."""
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-
-
-def n_alive(kind):
-    return sum(type(thing) is kind for thing in gc.get_objects())
-
-
-def n_ours():
-    """How many objects of the package's own types there are."""
-    return sum(str(type(thing).__module__).startswith("qhttp") for thing in gc.get_objects())
 
 
 # -- sockets
@@ -255,7 +235,7 @@ def test_requests_by_the_thousand_leave_no_cycle(scripted_server):
             http.get("/")
         assert http.waitForDone(PATIENCE_MS)
         after = n_ours()
-        assert gc.collect() == 0
+        assert ours_in_cycles() == []
     assert len(heads) == MANY + 1
     assert after == before
     assert len(server.connections) == 1

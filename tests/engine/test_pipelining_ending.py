@@ -1,5 +1,4 @@
 """Pipelining and its end: abort(), clearPendingRequests() and deleteLater() anywhere, what is left behind, a real server."""
-import gc
 import importlib.util
 import pathlib
 import random
@@ -7,8 +6,8 @@ import weakref
 
 import pytest
 from core.process_tools import descriptors
+from engine.collecting import n_alive, n_ours, no_collector, ours_in_cycles
 from engine.recording import noise
-from engine.test_lifetimes import n_alive, n_ours, no_collector
 from support import faults
 from support.actions import Close
 from support.gil import counts_references
@@ -249,7 +248,7 @@ def test_pipelined_requests_by_the_thousand_leave_nothing(server):
             http.get(f"/{n}")
         assert http.waitForDone(PATIENCE_MS)
         after = n_ours()
-        assert gc.collect() == 0
+        assert ours_in_cycles() == []
     assert after == before
     assert n_alive(Exchange) == 0
     assert bodies[3:] == [b"<body of /%d>" % n for n in range(N_MANY)]
@@ -287,7 +286,7 @@ def test_pipelined_requests_that_are_dropped_or_lost_leave_nothing(server, act):
         told.wait()
         qhttp.run(0)
         assert n_alive(Exchange) == 0
-        assert gc.collect() == 0
+        assert ours_in_cycles() == []
 
 
 def test_object_dropped_after_pipelining_closes_its_socket(server):
