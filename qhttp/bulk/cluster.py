@@ -15,6 +15,7 @@ from functools import partial
 from qhttp import errors
 from qhttp._core import loop
 from qhttp._signal import Signal
+from qhttp.bulk.naming import taken
 from qhttp.bulk.shard import download_shard
 from qhttp.bulk.shard_plan import Shard, ShardPlan
 from qhttp.bulk.taken_names import TakenNames
@@ -188,8 +189,7 @@ class ClusterDownloader:
             else:
                 self._plan.give_back(shard)
             for number, path in refused.items():
-                self._tell(Outcome(rows[number], not_done(rows[number], "FileError", f"{path} is the name of another URL's "
-                                                          "file, too: give one of them a name of its own")))
+                self._tell(Outcome(rows[number], not_done(rows[number], "FileError", taken(path))))
 
     def _submit(self, shard: Shard, n_deaths: int) -> None:
         settings = self._plan.settings(shard, self._settings)

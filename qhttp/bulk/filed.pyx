@@ -20,7 +20,7 @@ from os import fsencode, stat, unlink
 from time import time_ns
 
 from qhttp.bulk.files import file_error, open_locked
-from qhttp.bulk.naming import path_for
+from qhttp.bulk.naming import path_for, taken
 from qhttp.bulk.resume import Join, Version, empty_part, end_of, open_part
 from qhttp.errors import DeviceError, FileError, ResumeError, TimeoutError, Truncated, UnexpectedClose
 
@@ -95,7 +95,7 @@ cdef class Filed(Outcome):
     def set_path(self, path):
         """Takes the path for itself; no other transfer may have it meanwhile."""
         if path in self.runner.in_flight:
-            raise FileError(f"{path} is the name of another URL's file, too: give one of them a name of its own")
+            raise FileError(taken(path))
         self.runner.in_flight[path] = self
         self.path, self.final = path, path.encode() if path.isascii() else fsencode(path)
         self.part = self.final + b".part"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from qhttp._core import describe_head
 from qhttp.bulk.requests import url_of
 from qhttp.bulk.settings import Settings
-from qhttp.engine.authentication import AGAIN, PER_CONNECTION, UNKNOWN, Parties, Party
+from qhttp.engine.authentication import AGAIN, NO_EDITION, PER_CONNECTION, UNKNOWN, Parties, Party
 from qhttp.errors import AuthenticationRequired, ProxyAuthenticationRequired, QHttpError
 
 TYPE_CHECKING = False       # as the typing module has it, without importing that
@@ -89,17 +89,14 @@ class Identity:
         route = transfer.route
         proxy = route.proxy.party if route.is_fetched else None
         fields = []
-        transfer.editions = (proxy.edition if proxy is not None else 0, self._edition(transfer))
+        parties = proxy, self._party(transfer)
+        transfer.editions = [party.edition_sent() if party is not None else NO_EDITION for party in parties]
         method, target, _ = head.split(b" ", 2)
-        for name, party in ((b"Proxy-Authorization", proxy), (b"Authorization", self._party(transfer))):
+        for name, party in zip((b"Proxy-Authorization", b"Authorization"), parties, strict=True):
             value = party.value(method.decode(), target.decode()) if party is not None and party.scheme is not None else None
             if value is not None:
                 fields.append((name, value.encode("latin-1")))
         return fields or None
-
-    def _edition(self, transfer: Any) -> int:
-        party = self._party(transfer)
-        return party.edition if party is not None and party.scheme is not None else 0
 
     def challenged(self, transfer: Any, block: bytes, status: int) -> bool | QHttpError:
         """True: ask again; else the error that the 401 or 407 is."""

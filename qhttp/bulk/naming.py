@@ -21,3 +21,8 @@ def path_for(settings: Settings, row: dict[str, Any] | None, target: bytes, disp
         return place(folder, out)
     name = name_from_disposition(disposition) if disposition is not None else None
     return f"{folder}/{name if name is not None else name_from_target(target)}"
+
+
+def taken(path: str) -> str:
+    """What is wrong with the path of a row whose name a row with another URL has."""
+    return f"{path} is the name of another URL's file, too: give one of them a name of its own"

@@ -103,6 +103,10 @@ class Party:
             self._sent_edition = self.edition
         return value
 
+    def edition_sent(self) -> int:
+        """The edition of a request that goes out now."""
+        return self.edition if self.scheme is not None else NO_EDITION
+
     def _are_good(self) -> bool:
         """Whether there are credentials that were not rejected."""
         given = self.user, self.password

@@ -243,15 +243,12 @@ cdef class TlsChannel(Channel):
                 self.encrypt(self.plain, self.plain_at)
             except WantRead:
                 pass                    # it renegotiates (RFC 5246 section 7.4.1.1): the rest waits for what comes
-            except OSError:             # the other side has said good-bye
+            except BaseException as problem:        # who knows what of it is encrypted: it must not be once more
                 self.plain, self.n_flying = None, 0
                 connection.c.cannot_send = True
                 connection.end_of_stream(EPIPE)
-            except BaseException:       # who knows what of it is encrypted: it must not be once more
-                self.plain, self.n_flying = None, 0
-                connection.c.cannot_send = True
-                connection.end_of_stream(EPIPE)
-                raise
+                if not isinstance(problem, OSError):        # that is the other side's good-bye
+                    raise
             finally:
                 self.in_write = False
             if connection.channel is not self:

@@ -54,7 +54,7 @@ cdef class Tunnel(Observer):
     cdef object credentials(self, object route, Request request, bint is_fresh):
         if is_fresh:
             self.party.connection_changed()
-        self.edition = self.party.edition if self.party.scheme is not None else 0
+        self.edition = self.party.edition_sent()
         value = self.party.value("CONNECT", request.head.split(b" ", 2)[1].decode())
         return None if value is None else [(b"Proxy-Authorization", value.encode("latin-1"))]
 
