@@ -94,8 +94,9 @@ cdef class Filed(Outcome):
 
     def set_path(self, path):
         """Takes the path for itself; no other transfer may have it meanwhile."""
-        if path in self.runner.in_flight:
-            raise FileError(taken(path))
+        other = self.runner.in_flight.get(path)
+        if other is not None:
+            raise FileError(whose(path, other, self.url))
         self.runner.in_flight[path] = self
         self.path, self.final = path, path.encode() if path.isascii() else fsencode(path)
         self.part = self.final + b".part"
@@ -351,6 +352,13 @@ cdef class Filed(Outcome):
         if self.runner.files.session is None or not self.runner.settings.resume or self.version is None:
             return False
         return self.version.if_range is not None if self.left is not None else self.part_len > 0 and self.version.is_known
+
+
+def whose(path, other, url):
+    """Why the path cannot be a row's: `other` has it, a transfer or the session."""
+    if not isinstance(other, Filed):
+        return f"{path} is a file of the session's: give the row another name, or name another session file"
+    return f"{path} is on its way already: the URL is there twice" if (<Filed>other).url == url else taken(path)
 
 
 def forget(result, error):

@@ -50,6 +50,8 @@ cdef class Lanes(Scarcity):
         self.files = FileThread(self.loop, self.pump_later, session)
         self.files.when_scarce = self.spare
         self.session = session if session is not None and not session.is_new else None
+        if session is not None:
+            self.in_flight.update(dict.fromkeys(session.names, session))
 
     # -- the loop's view
     cdef bint is_pending(self):

@@ -27,7 +27,7 @@ cdef class Runner(Task):
     cdef readonly object session        # a session.Session that may know something; None
     cdef object policy                  # a retry.RetryPolicy
     cdef readonly object identity       # an Identity: credentials, cookies; None: there are none
-    cdef dict in_flight                 # path -> the transfer that will have it
+    cdef dict in_flight                 # path -> the transfer that will have it; the Session whose it is
     cdef dict named                     # hash of a path -> hash of the URL, of files made here; only where such are skipped
     cdef set wholes                     # transfers whose pieces are under way
     cdef readonly Signal started, progress, finished, failed, retrying, done

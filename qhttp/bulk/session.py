@@ -37,6 +37,7 @@ LOG_CAP = 16 << 20              # bytes of that log that stay on the disk after 
 PAGE_ROWS = 500                 # rows of `left` read at a time
 
 _MAGIC = b"SQLite format 3\0"
+BESIDE = ("", "-journal", "-wal", "-shm", "-lock")      # what stands behind its name in those of a session's files
 _ADVICE = "remove it, or name another session file"
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -73,7 +74,10 @@ def take_lock(path: str) -> FileIO:
             file = _made(name)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.fstat(file.fileno()).st_nlink:    # else its last owner has removed it meanwhile
+                about = os.fstat(file.fileno())
+                if about.st_size:                       # a lock is empty, and is removed
+                    raise FileError(f"{name} is a file of something else: name another session file")
+                if about.st_nlink:                      # else its last owner has removed it meanwhile
                     return file
             except BaseException:
                 file.close()
@@ -128,9 +132,11 @@ class Session:
 
     path: str
     is_new: bool
+    names: list[str]            # of all files that are the session's, or may be
 
     def __init__(self, path: str | os.PathLike[str], *, sync: bool = False):
         self.path = os.path.abspath(os.fsdecode(path))
+        self.names = [self.path + end for end in BESIDE]
         self._reader: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection | None = None
         self._n_rows = 0                                    # the last number in `fresh`: none is given twice in a run

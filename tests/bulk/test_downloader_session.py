@@ -133,6 +133,25 @@ def test_session_of_many_files_in_two_runs(kept):
     assert listed(kept) == {name: b"of " + name.encode() for name in names}
 
 
+@pytest.mark.parametrize("existing", ["error", "skip", "overwrite"])
+@pytest.mark.parametrize("end", ["", "-journal", "-wal", "-shm", "-lock"])
+def test_session_row_that_has_the_name_of_one_of_its_files_is_an_error(end, existing, tmp_path):
+    kept = {"dir": tmp_path, "session": tmp_path / "s", "existing": existing}
+    with Origin({"/a": answer(200, b"x"), f"/s{end}": answer(200, b"not a session")}) as origin:
+        rows = [origin.url(f"/s{end}"), origin.url("/a")]
+        seen = download(rows, **kept)
+        assert [type(transfer.error) for transfer in seen.failed] == [qhttp.FileError]
+        assert "session" in str(seen.failed[0].error) and origin.paths == ["/a"]
+        assert download(rows, **kept).downloader.n_skipped == 1
+
+
+def test_session_name_in_an_answer_is_an_error(tmp_path):
+    named = answer(200, b"not a session", ("Content-Disposition", 'attachment; filename="s-journal"'))
+    with Origin({"/a": named}) as origin:
+        seen = download([origin.url("/a")], dir=tmp_path, session=tmp_path / "s", content_disposition=True)
+    assert "session" in str(seen.failed[0].error) and "s-journal" not in names_in(tmp_path)
+
+
 def test_session_that_is_in_use_is_an_error(kept):
     with running([], **kept), pytest.raises(qhttp.FileError, match="use"):
         qhttp.Downloader([], proxy=None, **kept)

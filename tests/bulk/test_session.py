@@ -127,6 +127,14 @@ def test_session_of_another_process_is_refused_until_that_is_killed(path):
     assert os.listdir(path.parent) == [path.name]
 
 
+def test_session_whose_lock_would_be_a_file_of_the_users_is_an_error(path):
+    lock = Path(f"{path}-lock")
+    lock.write_text("mine")
+    with pytest.raises(FileError, match="of something else"):
+        Session(path)
+    assert lock.read_text() == "mine"
+
+
 def test_session_whose_lock_file_is_removed_meanwhile_makes_another(path, monkeypatch):
     flock = fcntl.flock
 
