@@ -200,11 +200,12 @@ cdef class Connection(Endpoint):
     cdef int send(self, bytes piece, bint check) except -1:
         """Sends `piece` in the next turn. With `check`, an idle connection is looked at before (on_stale). Nothing happens where
         it is closed, as of the others that send."""
+        cdef Channel channel = self.channel     # a reference of our own, here and below: its code may close the connection
         if self.c.fd < 0:
             return 0
-        if self.channel is not None:
+        if channel is not None:
             self.c.request_end = self.c.n_sent + self.unsent() + PyBytes_GET_SIZE(piece)
-            self.channel.send(self, piece, check)
+            channel.send(self, piece, check)
             return 0
         self.out = piece
         qh_conn_send(&self.loop.c, self.c, PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece), check)
@@ -227,9 +228,10 @@ cdef class Connection(Endpoint):
 
     cdef int note_sent(self, size_t n) except -1:
         """n bytes that a channel was given to send are written: counts them, and tells."""
+        cdef Watcher watcher = self.watcher
         self.c.n_sent += n
-        if n and self.c.tells_sent and self.watcher is not None:
-            self.watcher.on_sent(self, n)
+        if n and self.c.tells_sent and watcher is not None:
+            watcher.on_sent(self, n)
         return 0
 
     cdef bint is_idle(self):
@@ -314,14 +316,15 @@ cdef class Connection(Endpoint):
 
     cdef int send_line(self) except -1:
         """Sends what stands in line and was not sent yet, by one call."""
+        cdef Channel channel = self.channel
         cdef bytes whole
         if self.c.fd < 0 or not self.later:     # code of the user's has closed it, or sent them
             return 0
         whole = b"".join(self.later)
-        if self.channel is not None:
+        if channel is not None:
             self.later.clear()
             self.later_len = 0
-            self.channel.send(self, whole, False)
+            channel.send(self, whole, False)
             return 0
         if self.c.out_left:
             whole = self.out[PyBytes_GET_SIZE(self.out) - self.c.out_left:] + whole
@@ -412,7 +415,8 @@ cdef class Connection(Endpoint):
 
     cdef bint more_room(self, uint64_t claim) except -1:
         """The sink was full: goes on receiving if it has room now."""
-        if self.sink.c.cap - self.sink.c.len < ROOM_MIN and not self.sink.make_room(0, claim):
+        cdef Sink sink = self.sink
+        if sink.c.cap - sink.c.len < ROOM_MIN and not sink.make_room(0, claim):
             return False
         if self.c.fd < 0:
             return False                # closed meanwhile, by a signal's handler
@@ -448,12 +452,13 @@ cdef class Connection(Endpoint):
     cdef bint send_line_back(self) except -1:
         """Nothing of the requests in line has gone out: they have to ask again, and so begin with a look at the socket. Where they
         cannot be taken back, that look is now; False: it has found something, and the connection is of no more use."""
-        if self.channel is None:
+        cdef Channel channel = self.channel
+        if channel is None:
             self.stop_sending()
-        elif self.channel.is_committed():
-            return self.channel.is_silent(self)
+        elif channel.is_committed():
+            return channel.is_silent(self)
         else:
-            self.channel.plain = None   # what the loop still has is TLS's own, and numbered: that goes out
+            channel.plain = None        # what the loop still has is TLS's own, and numbered: that goes out
         for watcher in self.take_line():
             (<Watcher>watcher).on_line_lost()
         return True
@@ -466,6 +471,7 @@ cdef class Connection(Endpoint):
 
     cdef int rest(self) except -1:
         """The exchange is over and the connection fit for another."""
+        cdef Channel channel = self.channel
         self.watcher = None
         self.is_persistent = self.facts.minor > 0
         self.sink = None
@@ -474,8 +480,8 @@ cdef class Connection(Endpoint):
         self.take_line()
         if qh_conn_rest(&self.loop.c, self.c) < 0:
             raise os_error(errno)
-        if self.channel is not None:
-            self.channel.rested(self)
+        if channel is not None and self.channel is channel:
+            channel.rested(self)
         return 0
 
     cdef object end_idle(self):

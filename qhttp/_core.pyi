@@ -1,7 +1,10 @@
+from _thread import LockType, RLock
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 from typing_extensions import disjoint_base
+
+_T = TypeVar("_T")
 
 @disjoint_base
 class Limits:
@@ -45,4 +48,5 @@ class Loop:
     def abandon(self) -> None: ...
 
 def loop() -> Loop: ...
+def holding(lock: LockType | RLock, work: Callable[[], _T]) -> _T: ...
 def describe_head(block: bytes) -> tuple[int, int, int, str, list[tuple[str, str]]]: ...

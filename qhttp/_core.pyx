@@ -582,6 +582,17 @@ def loop():
     return current_loop()
 
 
+# --------------------------------------------------------------------------------------------- locks
+def holding(lock, work):
+    """`work()`, while the lock is held. In compiled code no signal's handler can come between taking it and the promise to let go
+    of it, as in Python code; and to let go takes no memory, as the end of `with` does."""
+    lock.acquire()
+    try:
+        return work()
+    finally:
+        lock.release()
+
+
 # --------------------------------------------------------------------------------------------- bytes
 cdef bytes joined(bytes a, bytes b, bytes c):
     """The three behind one another, at a third of what `+` takes."""

@@ -184,16 +184,14 @@ cdef class QueueFace(RequestQueue):
             raise ValueError(f"maxlen must be 0 or more, not {maxlen}")
         self.loop.check()
         data = as_byte_array(self.memory.take(min(maxlen, self.memory.available())))
-        if self.exchange is not None:
-            self.exchange.resume()
+        self.read_on()
         return data
 
     def readAll(self):
         """Takes all body bytes that are there: QByteArray, a bytes (Qt: QHttp::readAll)."""
         self.loop.check()
         data = as_byte_array(self.memory.take(self.memory.available()))
-        if self.exchange is not None:
-            self.exchange.resume()
+        self.read_on()
         return data
 
     def waitForDone(self, msecs=None):

@@ -85,6 +85,8 @@ cdef class RequestQueue(Observer):
     cdef str host               # None: no server was set
     cdef bint is_https
     cdef bint host_is_first     # it is the constructor's, and no request was made of it yet
+    cdef bint has_way           # what follows is that of `host`
+    cdef unsigned int n_set     # hosts set: tells whether another one has been set meanwhile
     cdef object route           # a Route: the way to the server
     cdef str no_way             # why there is none; None: there is one
     cdef object wiring          # a Wiring: users, proxies, TLS, sockets; None until one of them is needed
@@ -106,6 +108,7 @@ cdef class RequestQueue(Observer):
     cdef object tell_finished(self, Entry entry, bint error)
     cdef object set_host(self, str host, int port, bint is_https, bint is_new=*)
     cdef object find_wiring(self)
+    cdef object read_on(self)
     cdef object take_setting(self, Entry entry)
     cdef bytes on_wire(self, bytes target)
     cdef object tell_closed(self)

@@ -184,22 +184,29 @@ cdef class RequestQueue(Observer):
     cdef object set_host(self, str host, int port, bint is_https, bint is_new=True):
         """The server for the requests that start from now on. An open connection to it is used again, no other. Not `is_new`: what
         leads to it has changed, except for the proxy."""
-        self.host, self.port, self.is_https = host, port if port else 443 if is_https else 80, is_https
+        cdef bytes host_field, tail, target_head = b""
+        cdef unsigned int n
+        port = port if port else 443 if is_https else 80
+        self.has_way = False            # where this is interrupted, the next request begins here; never with another server's way
+        self.host, self.port, self.is_https = host, port, is_https
+        self.n_set = n = self.n_set + 1
         name = f"[{host.partition('%')[0]}]" if ":" in host else host      # a zone is our own affair (RFC 6874 section 4)
-        name = name if self.port == 80 else f"{name}:{self.port}"
-        self.host_field = name.encode("ascii")
-        self.target_head, tail, self.no_way = b"", head_tail(self.host_field), None
+        host_field = (name if port == 80 else f"{name}:{port}").encode("ascii")
+        tail, no_way = head_tail(host_field), None
         if self.wiring is None and not is_https and "qhttp.network_proxy" not in modules:
-            self.route = Route(host, self.port)
+            route = Route(host, port)
         else:
             try:
-                self.route = self.find_wiring().route(host, self.port, is_https, is_new)
+                route = self.find_wiring().route(host, port, is_https, is_new)
             except (RequestError, ValueError) as error:     # told by the request that needs it: setHost never fails
-                self.route, self.no_way = Route(host, self.port), str(error)
-            if self.route.is_fetched:
-                self.target_head = b"http://" + self.host_field
+                route, no_way = Route(host, port), str(error)
+            if route.is_fetched:
+                target_head = b"http://" + host_field
                 tail = told_to_proxy(tail)
-        self.head_tail, self.key = tail, self.route.key
+        key, former = route.key, self.route     # that goes when all is set: a socket's finalizer may be run
+        if self.n_set == n:             # else another one was set meanwhile, by a signal's handler
+            self.host_field, self.target_head, self.head_tail, self.no_way = host_field, target_head, tail, no_way
+            self.route, self.key, self.has_way = route, key, True
 
     cdef object find_wiring(self):
         if self.wiring is None:
@@ -227,8 +234,13 @@ cdef class RequestQueue(Observer):
     def _set_read_buffer_size(self, size):
         self.loop.check()
         self.memory.set_limit(size)
-        if self.exchange is not None:
-            self.exchange.resume()
+        self.read_on()
+
+    cdef object read_on(self):
+        """There is room for more, perhaps."""
+        cdef Exchange exchange = self.exchange      # a reference of our own: any code may run
+        if exchange is not None:
+            exchange.resume()
 
     # -- the queue
     cdef int64_t add(self, int kind, bytes target, object data=None, object to=None, object header=None,
@@ -328,17 +340,14 @@ cdef class RequestQueue(Observer):
         if entry.kind == SET_HOST:
             self.host_is_first = False
             self.set_host(entry.target.decode("utf-8"), entry.port, entry.is_https)
-            self.finish()
         elif entry.kind < CLOSE:
             self.take_setting(entry)
-            self.finish()
-        else:
-            if self.close_pool():
-                self.set_state(CLOSING)
-                if self.running is entry:
-                    self.set_state(UNCONNECTED)
+        elif self.close_pool():
+            self.set_state(CLOSING)
             if self.running is entry:
-                self.finish()
+                self.set_state(UNCONNECTED)
+        if self.running is entry:       # else code of the user's has aborted, and may have queued others
+            self.finish()
 
     cdef object take_setting(self, Entry entry):
         """setUser, setProxy, setSocket: for the requests behind them. Connections made under others are not used for those."""
@@ -362,10 +371,11 @@ cdef class RequestQueue(Observer):
         if self.host is None:
             self.fail(UNKNOWN_ERROR, "No server set to connect to")
             return
-        if self.host_is_first:
-            self.host_is_first = False
-            if "qhttp.network_proxy" in modules:        # a proxy may have been set since
-                self.set_host(self.host, self.port, self.is_https)
+        if not self.has_way or (self.host_is_first and "qhttp.network_proxy" in modules):      # a proxy may have been set since
+            self.set_host(self.host, self.port, self.is_https)
+            if self.running is not entry:
+                return
+        self.host_is_first = False
         if self.wiring is not None and self.wiring.has_parties:
             self.wiring.asks("https" if self.is_https else "http", self.host, self.port)
         if self.no_way is not None:
@@ -701,17 +711,20 @@ cdef class RequestQueue(Observer):
     cdef bint take_back(self, Py_ssize_t n_kept) except -1:
         """Those behind the first so many are as if none had been sent before its turn. True: that has cost the connection."""
         cdef Entry entry
+        cdef Exchange ahead
         cdef bint closed = False
         cdef Py_ssize_t i
         for i in range(self.entries.n() - 1, n_kept - 1, -1):
+            if i >= self.entries.n():
+                continue                # code of the user's has dropped it, while one behind it was withdrawn
             entry = self.entries.item(i)
-            if entry.ahead is not None:
+            ahead, entry.ahead = entry.ahead, None
+            if ahead is not None:
                 try:
-                    closed = entry.ahead.withdraw() or closed
+                    closed = ahead.withdraw() or closed
                 except BaseException as problem:        # its connection is closed all the same
                     closed = True
                     self.loop.note_error(problem)
-                entry.ahead = None
         return closed
 
     cdef bint drop_behind(self, Py_ssize_t n_kept) except -1:

@@ -43,6 +43,7 @@ cdef class Exchange(Sending):
     cdef object open(self)
     cdef object stop_connect_limit(self)
     cdef object start_connect_limit(self)
+    cdef object watch_traffic(self)
     cdef object tell_challenge(self)
     cdef object repeat(self)
     cdef object repeat_anew(self)

@@ -49,6 +49,16 @@ cdef object closed_unexpectedly():
     return UnexpectedClose("Server closed connection unexpectedly")
 
 
+cdef object opening_class():
+    """Not before the first connection: imports are felt. What it needs comes first: a compiled module that was interrupted in its
+    own body, where imports run other code, could not be imported again."""
+    import qhttp.engine.resolver
+    import qhttp.engine.route
+    import qhttp.engine.connect
+    from qhttp.engine.opening import Opening
+    return Opening
+
+
 cdef class Exchange(Sending):
     """Use: `Exchange.__new__(Exchange)`, set loop to options, `carry(request)`, `begin()`; then the observer hears of everything,
     and `cancel()` ends it silently."""
@@ -57,8 +67,10 @@ cdef class Exchange(Sending):
     cdef object begin(self):
         cdef Connection connection
         if self.limits is None and (self.options.total_ms or self.options.transfer_ms or self.options.min_rate):
-            self.limits = TimeLimits(self.loop, self.options, self)
-            self.limits.limit_total()
+            limits = self.limits = TimeLimits(self.loop, self.options, self)
+            limits.limit_total()
+            if self.over:
+                return
         if self.connection is not None:
             self.take_turn()
             return
@@ -72,8 +84,7 @@ cdef class Exchange(Sending):
         if self.options.connect_ms and self.limits is None:
             self.limits = TimeLimits(self.loop, self.options, self)
         self.start_connect_limit()
-        from qhttp.engine.opening import Opening        # not before the first connection: imports are felt
-        self.opening = Opening(self.loop, self.route, self.options, self, self.observer)
+        self.opening = opening_class()(self.loop, self.route, self.options, self, self.observer)
         self.opening.start()
 
     # -- what the opening tells and asks
@@ -121,27 +132,37 @@ cdef class Exchange(Sending):
         return login
 
     cdef object start_connect_limit(self):
-        if self.limits is not None and not self.over:
-            self.limits.limit_connect()
+        cdef TimeLimits limits = self.limits    # a reference of our own, here and below: a finalizer may end this
+        if limits is not None and not self.over:
+            limits.limit_connect()
 
     cdef object stop_connect_limit(self):
         """There is a connection; or the user is asked, who may take his time."""
-        if self.limits is not None:
-            self.limits.connected()
+        cdef TimeLimits limits = self.limits
+        if limits is not None:
+            limits.connected()
+
+    cdef object watch_traffic(self):
+        """Looks anew at how it moves."""
+        cdef TimeLimits limits = self.limits
+        if limits is not None:
+            limits.watch_traffic()
 
     cdef object use(self, Connection connection, bint reused):
         self.stop_connect_limit()
         self.connection, connection.watcher = connection, self
         self.stage = SEND_HEAD          # nothing goes behind it before it is out
         self.compose(not reused)
+        if self.over or self.connection is not connection:
+            return
         self.observer.sending()
         if self.over or self.connection is not connection:
             return
         connection.expect_head(self.options.limits)
         self.out_start = connection.c.n_sent
-        if self.limits is not None:
-            self.limits.watch_traffic()
-        self.send_next(reused)
+        self.watch_traffic()
+        if self.connection is connection:
+            self.send_next(reused)
 
     # -- before its turn
     cdef object stand_in_line(self, Connection connection):
@@ -192,8 +213,9 @@ cdef class Exchange(Sending):
             self.observer.sent(n, self.n_to_send)
             if self.over or self.connection is not connection:
                 return
-        if self.limits is not None:
-            self.limits.watch_traffic()
+        self.watch_traffic()
+        if self.over or self.connection is not connection:
+            return
         connection.expect_head(self.options.limits)
         if connection.c.n_sent + connection.unsent() < self.out_end():      # sending has failed meanwhile
             self.on_failed(connection, QH_E_SEND, 0)
@@ -409,12 +431,13 @@ cdef class Exchange(Sending):
 
     cdef object resume(self):
         """The reader has taken something: goes on receiving if there is room."""
+        cdef Connection connection = self.connection
         if not self.congested or self.over:
             return
-        if self.looks_for_room(self.connection) and not self.congested:
-            if self.limits is not None:
-                self.limits.watch_traffic()     # what the reader has waited does not count
-            self.connection.pause(False)
+        if self.looks_for_room(connection) and not self.congested:
+            self.watch_traffic()        # what the reader has waited does not count
+            if self.connection is connection:
+                connection.pause(False)
 
     cdef object on_end(self, Connection connection, size_t n_surplus):
         connection.n_surplus = n_surplus
@@ -459,6 +482,7 @@ cdef class Exchange(Sending):
 
     cdef object lose(self):
         """The connection went before any byte of an answer: tries again where that cannot do harm, and there can be another one."""
+        cdef Connection connection = self.connection
         if not self.request.is_idempotent or self.n_retries == MAX_RETRIES or self.in_source or self.was_all():
             self.fail(closed_unexpectedly())
             return
@@ -466,9 +490,9 @@ cdef class Exchange(Sending):
             self.n_retries += 1
         self.sent_ahead = False
         self.stop_waiting()
-        if self.connection is not None:
-            self.connection.close()
+        if connection is not None:
             self.connection = None
+            connection.close()
         self.observer.lost()
         if not self.over:
             self.begin()
@@ -491,8 +515,9 @@ cdef class Exchange(Sending):
         if self.in_source:
             self.fail(DeviceError("the body cannot be sent again while its device is being read"))
             return
-        if self.limits is not None:
-            self.limits.watch_traffic()     # whoever was asked may have taken his time
+        self.watch_traffic()            # whoever was asked may have taken his time
+        if self.over:
+            return
         self.repeats = True
         if (not self.keep_alive or self.framing == QH_FRAMING_CLOSE or self.n_announced > DISCARD_MAX
                 or proxy_closes(self.block)):

@@ -85,11 +85,11 @@ cdef class Opening(Watcher):
 
     def looking_up(self):
         self.begin_step(LOOKING_UP)
-        return self.is_quiet or (self.listener.looking_up() and self.listener is not None)
+        return self.listener is not None and (self.is_quiet or (self.listener.looking_up() and self.listener is not None))
 
     def connecting(self):
         self.begin_step(CONNECTING)
-        return self.is_quiet or (self.listener.connecting() and self.listener is not None)
+        return self.listener is not None and (self.is_quiet or (self.listener.connecting() and self.listener is not None))
 
     def looked_up(self, addresses, error):
         self.is_asking = False
@@ -139,11 +139,11 @@ cdef class Opening(Watcher):
 
     def connected(self, Connection connection, int error):
         self.connector = None
-        if self.listener is None:
-            if connection is not None:
-                connection.close()      # cancelled meanwhile, by a finalizer
-        elif connection is None:
-            self.not_connected(error)
+        if connection is None:
+            if self.listener is not None:       # else cancelled meanwhile, by a finalizer
+                self.not_connected(error)
+        elif self.listener is None:
+            connection.close()
         elif self.route.proxy is not None and self.route.proxy.kind == SOCKS:
             self.pass_socks(connection)
         else:
@@ -169,10 +169,11 @@ cdef class Opening(Watcher):
         except QHttpError as error:
             self.fail(error)
         else:
-            channel.start(connection)
+            if self.connection is connection:       # else cancelled meanwhile
+                channel.start(connection)
 
     def proxy_login(self):
-        return self.listener.proxy_login()
+        return self.listener.proxy_login() if self.listener is not None else None
 
     def login_rejected(self):
         self.route.proxy.party.login_rejected()
@@ -182,10 +183,7 @@ cdef class Opening(Watcher):
 
     def tunnelled(self, Connection connection, bytes received=b""):
         """The proxy passes on what we send; `received` came behind its answer."""
-        if self.listener is None:
-            connection.close()
-        else:
-            self.passed(connection, received)
+        self.passed(connection, received)
 
     def refused(self, Connection connection, error):
         """The proxy does not."""
@@ -195,6 +193,9 @@ cdef class Opening(Watcher):
     # -- TLS
     def passed(self, Connection connection, bytes received):
         """The connection reaches the server."""
+        if self.listener is None:
+            connection.close()
+            return
         self.connection, connection.watcher = connection, self
         connection.key = self.route.key     # not the proxy's
         if self.route.tls is None:
@@ -212,7 +213,7 @@ cdef class Opening(Watcher):
             channel = TlsChannel(self.route.tls, self.route.host, self.route.port, not self.is_quiet, self)
         except (OSError, ValueError) as error:      # a host name that ssl does not take; a file of keys that cannot be written
             self.fail(NetworkError(f"HTTP request failed: {error}"))
-        if channel is not None:
+        if channel is not None and self.connection is connection:       # else cancelled meanwhile
             channel.start(connection, received)
 
     def secured(self, Connection connection):
@@ -231,6 +232,8 @@ cdef class Opening(Watcher):
             return
         self.begin_step(NO_STEP)
         connection.close()
+        if self.listener is None:
+            return                      # any code may run where it is closed
         if self.verdict is None and hasattr(error, "verify_code") and self.listener.wants_ssl_errors():
             self.verdict, self.connection = error, None
             if self.route.socket is None:
@@ -261,6 +264,9 @@ cdef class Opening(Watcher):
     cpdef hand_over(self, Connection connection):
         self.begin_step(NO_STEP)
         listener, self.listener, self.connection = self.listener, None, None
+        if listener is None:
+            connection.close()
+            return
         try:
             listener.opened(connection)
         except BaseException as problem:
@@ -288,9 +294,10 @@ cdef class Opening(Watcher):
         for step in (self.connector, self.tunnel):
             if step is not None:
                 step.cancel()
-        if self.connection is not None:
-            self.connection.close()
-        self.connector = self.tunnel = self.connection = None
+        connection, self.connection = self.connection, None
+        self.connector = self.tunnel = None
+        if connection is not None:
+            connection.close()
 
     cdef object on_stale(self, Connection connection):
         self.was_lost = True

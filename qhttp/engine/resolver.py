@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from _functools import partial  # type: ignore[import-not-found]  # functools itself takes half a millisecond
 from _queue import Empty, SimpleQueue
-from _thread import allocate_lock, start_new_thread
+from _thread import RLock, allocate_lock, start_new_thread
 from _weakref import ref
 from errno import EINTR, EMFILE, ENFILE, ENOMEM
 from os import register_at_fork, strerror
 from time import monotonic, sleep
+
+from qhttp._core import holding
 
 TYPE_CHECKING = False       # as the typing module has it, without importing that
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ class Resolver:
         self._reset()
 
     def _reset(self) -> None:
-        self._lock = allocate_lock()
+        self._lock = RLock()        # a signal's handler may ask for a name while this thread has it
         self._jobs: SimpleQueue[_Key] = SimpleQueue()
         self._n_waiting = 0
         # weak references to what each thread is given: one may have died before it came to our code
@@ -69,31 +71,8 @@ class Resolver:
         None and the OSError. Addresses are those of stream sockets, families taking turns (RFC 8305 section 4).
 
         Raises MemoryError; the callback is not called then."""
-        key, watch = (host, port), False
-        tokens: list[LockType] = []
-        self._lock.acquire()            # not `with`: its end needs memory, and so may never come
-        try:
-            until, addresses = self._cache.get(key, (0, None))
-            if until > monotonic():
-                loop.call_soon(partial(callback, addresses, None))
-                return
-            waiting = self._asking.get(key)
-            is_asked = waiting is not None and any(waiting)
-            if waiting is None:
-                waiting = self._asking[key] = [(loop, callback)]
-            else:
-                waiting.append((loop, callback))
-            try:
-                if not is_asked and key not in self._since:
-                    self._jobs.put(key)
-                tokens = self._tokens(min(self._n_wanted(), 1))
-                watch = not tokens and not self._is_watched and self._jobs.qsize() > self._n_waiting
-            except BaseException:
-                waiting[-1] = None      # or all who ask later would wait for ever
-                raise
-            self._is_watched = self._is_watched or watch
-        finally:
-            self._lock.release()
+        key = host, port
+        tokens, watch = holding(self._lock, partial(self._ask, loop, key, callback))
         for token in tokens:
             self._start(token, loop, key)
         if watch:
@@ -101,6 +80,27 @@ class Resolver:
                 start_new_thread(self._watch, ())
             except (RuntimeError, MemoryError):
                 self._is_watched = False
+
+    def _ask(self, loop: Loop, key: _Key, callback: _Callback) -> tuple[list[LockType], bool]:
+        """Looks into the cache, or puts the name among those to be looked up. Returns the tokens of threads to be started, and
+        whether one that watches is to be. Under the lock."""
+        until, addresses = self._cache.get(key, (0, None))
+        if until > monotonic():
+            loop.call_soon(partial(callback, addresses, None))
+            return [], False
+        waiting, entry = self._asking.setdefault(key, []), (loop, callback)
+        is_asked = any(waiting)
+        waiting.append(entry)
+        try:
+            if not is_asked and key not in self._since:
+                self._jobs.put(key)
+            tokens = self._tokens(min(self._n_wanted(), 1))
+            watch = not tokens and not self._is_watched and self._jobs.qsize() > self._n_waiting
+        except BaseException:
+            waiting[waiting.index(entry)] = None        # or all who ask later would wait for ever
+            raise
+        self._is_watched = self._is_watched or watch
+        return tokens, watch
 
     def forget(self, host: str, port: int, callback: _Callback) -> None:
         """Whoever asked is not interested any more; a name for which that goes for all is not looked up.
@@ -134,13 +134,8 @@ class Resolver:
         try:
             start_new_thread(self._work, (token,))
         except (RuntimeError, MemoryError):
-            self._lock.acquire()
-            try:
-                self._forget_thread(token)
-                alone = not self._threads
-            finally:
-                self._lock.release()
-            if alone and loop is not None and key is not None:
+            holding(self._lock, partial(self._forget_thread, token))
+            if not self._threads and loop is not None and key is not None:
                 try:
                     loop.call_soon(self._work_here)
                 except MemoryError:
@@ -175,7 +170,7 @@ class Resolver:
 
     def _next_job(self, token: LockType) -> _Key | None:
         """The next name; None: this thread is not needed any more."""
-        while True:
+        while True:                     # no signal's handler comes between, in a thread of our own
             self._lock.acquire()
             self._n_waiting += 1
             self._lock.release()
@@ -229,39 +224,39 @@ class Resolver:
 
     def _begin(self, key: _Key) -> bool:
         """Whether anybody still wants to know. This thread is taken now: another may be needed for what came meanwhile."""
-        self._lock.acquire()
-        try:
-            is_wanted = any(self._asking.get(key, ()))
-            if is_wanted:
-                self._since[key] = monotonic()
-            else:
-                self._asking.pop(key, None)
-            tokens = self._tokens(self._n_wanted())
-        finally:
-            self._lock.release()
+        is_wanted, tokens = holding(self._lock, partial(self._take_up, key))
         while tokens:
             self._start(tokens.pop(), None, None)
         return is_wanted
 
+    def _take_up(self, key: _Key) -> tuple[bool, list[LockType]]:
+        """Whether anybody still wants to know, and the tokens of threads to be started. Under the lock."""
+        is_wanted = any(self._asking.get(key, ()))
+        if is_wanted:
+            self._since[key] = monotonic()
+        else:
+            self._asking.pop(key, None)
+        return is_wanted, self._tokens(self._n_wanted())
+
     def _tell(self, key: _Key, addresses: list[_Address] | None, error: Exception | None) -> None:
         """Tells all who have asked. What fails for want of memory can be called again."""
-        self._lock.acquire()
-        try:
-            waiting = self._asking.get(key, ())
-            for i, entry in enumerate(waiting):
-                if entry is not None:
-                    loop, callback = entry
-                    loop.call_from_thread(partial(callback, addresses, error))
-                    waiting[i] = None   # type: ignore[index]  # told; () is empty
-            self._asking.pop(key, None)
-            self._since.pop(key, None)
-            if addresses and self.ttl_s > 0:
-                self._cache.pop(key, None)
-                self._cache[key] = monotonic() + self.ttl_s, addresses
-                while len(self._cache) > self.max_cached:
-                    del self._cache[next(iter(self._cache))]
-        finally:
-            self._lock.release()
+        holding(self._lock, partial(self._answer, key, addresses, error))
+
+    def _answer(self, key: _Key, addresses: list[_Address] | None, error: Exception | None) -> None:
+        """The same, under the lock."""
+        waiting = self._asking.get(key, ())
+        for i, entry in enumerate(waiting):
+            if entry is not None:
+                loop, callback = entry
+                loop.call_from_thread(partial(callback, addresses, error))
+                waiting[i] = None       # type: ignore[index]  # told; () is empty
+        self._asking.pop(key, None)
+        self._since.pop(key, None)
+        if addresses and self.ttl_s > 0:
+            self._cache.pop(key, None)
+            self._cache[key] = monotonic() + self.ttl_s, addresses
+            while len(self._cache) > self.max_cached:
+                del self._cache[next(iter(self._cache))]
 
 
 def outcome_of(key: _Key) -> _Outcome:

@@ -49,7 +49,8 @@ cdef class TimeLimits:
         self.loop, self.options, self.target = loop, options, target
 
     cdef Timer call_in(self, uint64_t msecs, callback):
-        return self.loop.call_at(self.loop.now() + msecs * NS_PER_MS, callback)
+        timer = self.loop.call_at(self.loop.now() + msecs * NS_PER_MS, callback)
+        return timer if self.target is not None else cancelled(timer)      # a finalizer has ended it meanwhile
 
     cdef object limit_total(self):
         if self.options.total_ms and self.total_timer is None:
@@ -71,7 +72,7 @@ cdef class TimeLimits:
         self.rate_timer = cancelled(self.rate_timer)
         if self.options.transfer_ms:
             self.transfer_timer = self.call_in(self.options.transfer_ms, self.transfer_time_up)
-        if self.options.min_rate and self.options.rate_ms:
+        if self.options.min_rate and self.options.rate_ms and self.target is not None:
             self.rate_mark = self.target.n_moved()
             self.rate_timer = self.call_in(self.options.rate_ms, self.rate_time_up)
 

@@ -6,11 +6,13 @@ certificate the user is asked about is made apart, so that nothing of the user's
 from __future__ import annotations
 
 import ssl
-from _thread import allocate_lock, get_ident
+from _functools import partial  # type: ignore[import-not-found]
+from _thread import RLock, get_ident
 from os import environ
 from sys import flags, version_info
 from weakref import WeakValueDictionary
 
+from qhttp._core import holding
 from qhttp.errors import LACKING, NetworkError, lacking
 
 MAX_SESSIONS = 256      # of one configuration; the oldest goes first
@@ -103,21 +105,20 @@ class TlsConfiguration:
         """
         if not self.is_current:
             return
-        session = connection.session if not ASKING_LEAKS else None
-        _lock.acquire()                 # not `with`: its end needs memory, and so may never come
-        try:
-            if ASKING_LEAKS:
-                known = self.sessions.pop((host, port), None)
-                if known is None or not connection.session_reused:
-                    known = connection, get_ident()
-                self.sessions[host, port] = known
-            elif session is not None:
-                self.sessions.pop((host, port), None)
-                self.sessions[host, port] = session
-            while len(self.sessions) > self.max_sessions:
-                del self.sessions[next(iter(self.sessions))]
-        finally:
-            _lock.release()
+        holding(_lock, partial(self._keep, (host, port), connection, connection.session if not ASKING_LEAKS else None))
+
+    def _keep(self, server: tuple[str, int], connection: ssl.SSLObject, session: ssl.SSLSession | None) -> None:
+        """Under the lock."""
+        if ASKING_LEAKS:
+            known = self.sessions.pop(server, None)
+            if known is None or not connection.session_reused:
+                known = connection, get_ident()
+            self.sessions[server] = known
+        elif session is not None:
+            self.sessions.pop(server, None)
+            self.sessions[server] = session
+        while len(self.sessions) > self.max_sessions:
+            del self.sessions[next(iter(self.sessions))]
 
     def _session_for(self, host: str, port: int) -> ssl.SSLSession | None:
         """The session to resume. For one that is still its connection's only the thread of that connection may ask: OpenSSL
@@ -150,22 +151,17 @@ def _strictness_of(context: ssl.SSLContext) -> tuple[object, ...]:
     return context.verify_mode, context.check_hostname, context.hostname_checks_common_name, context.verify_flags
 
 
-_lock = allocate_lock()
+_lock = RLock()             # a signal's handler may ask for one while this thread has it
 # id(context) -> TlsConfiguration, which holds that context: one, however many objects use it, for as long as any does.
 _configurations: WeakValueDictionary[int, TlsConfiguration] = WeakValueDictionary()
-_default: TlsConfiguration | None = None
+_default: list[TlsConfiguration] = []       # where two are made at once, the first that was done is the one
 
 
 def default_configuration() -> TlsConfiguration:
     """The process's own; made when first asked for."""
-    global _default
-    _lock.acquire()             # not `with`: its end needs memory, and so may never come
-    try:
-        if _default is None:
-            _default = TlsConfiguration(default_context())
-        return _default
-    finally:
-        _lock.release()
+    if not _default:
+        _default.append(TlsConfiguration(default_context()))
+    return _default[0]
 
 
 def configuration_of(context: object) -> TlsConfiguration:
@@ -174,11 +170,12 @@ def configuration_of(context: object) -> TlsConfiguration:
         raise TypeError(f"context must be an ssl.SSLContext, not {type(context).__name__}")
     if context.protocol == ssl.PROTOCOL_TLS_SERVER:
         raise ValueError("context is for servers: make it with ssl.create_default_context()")
-    _lock.acquire()
-    try:
-        configuration = _configurations.get(id(context))
-        if configuration is None or not configuration.is_current:       # what was proved to a laxer one is not proved
-            configuration = _configurations[id(context)] = TlsConfiguration(context)
-        return configuration
-    finally:
-        _lock.release()
+    return holding(_lock, partial(_configuration_of, context))
+
+
+def _configuration_of(context: ssl.SSLContext) -> TlsConfiguration:
+    """The same, under the lock."""
+    configuration = _configurations.get(id(context))
+    if configuration is None or not configuration.is_current:       # what was proved to a laxer one is not proved
+        configuration = _configurations[id(context)] = TlsConfiguration(context)
+    return configuration

@@ -37,6 +37,7 @@ class UserSocket:
         """Hands `opening` a connection over it, or has it connected first, or refuses."""
         try:
             connection = self._connect(opening.loop, opening.route)
+            is_secured = connection is not None and self._knows_tls()
         except QHttpError as error:
             opening.refused(None, error)
         except Exception as error:      # out of an object's own code, or a socket that is closed
@@ -47,7 +48,7 @@ class UserSocket:
                     connection.close()
             elif connection is None:
                 opening.go()
-            elif self._knows_tls():
+            elif is_secured:
                 opening.hand_over(connection)
             else:
                 opening.passed(connection, b"")

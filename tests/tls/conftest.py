@@ -42,7 +42,7 @@ def client(certificates):
 def default_client(certificates, monkeypatch):
     """Makes clients without a configuration of their own, on a system that trusts the authority."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority_path))
-    monkeypatch.setattr(tls_context, "_default", None)
+    monkeypatch.setattr(tls_context, "_default", [])
     return lambda server, host="localhost": Client(server, None, host)
 
 
