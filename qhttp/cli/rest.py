@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from qhttp.cli.intake import Intake
     from qhttp.cli.messages import Messages
 
+OPEN_ALREADY = "/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd/"      # appended to, wherever they lead
 BESIDE_SESSION = ("", "-journal", "-wal", "-shm")       # files of an SQLite database
 
 
@@ -135,7 +136,7 @@ def save(rows: Iterable[dict[str, Any]], path: str, messages: Messages) -> None:
     """Writes rows as an aria2 input file. It takes the place of what was there when it is complete: what was there may be the
     list that the rows are still read from. Raises OSError."""
     import tempfile
-    if path.startswith("/dev/") or (os.path.exists(path) and not os.path.isfile(path)):       # /dev/stdout, a pipe
+    if path.startswith(OPEN_ALREADY) or (os.path.exists(path) and not os.path.isfile(path)):       # a pipe, a device
         with open(path, "a", encoding="utf-8") as file:
             _write(rows, file, messages)
         return

@@ -1,6 +1,7 @@
 """A run with a fake downloader: what is told of it, its exit status, and what it leaves behind."""
 import json
 import os
+import tempfile
 
 import pytest
 from cli.fake import WAIT
@@ -187,6 +188,26 @@ def test_save_session_into_a_pipe_is_written_there(command):
 def test_save_session_to_stdout_is_appended_there(command):
     ran = command(URL, OTHER, "--json-timings", "--save-session", "/dev/stdout", outcomes={OTHER: errors.HostNotFound("no")})
     assert ran.out.splitlines()[2:] == [OTHER]
+
+
+def test_save_session_to_an_open_file_is_appended_there(command, tmp_path):
+    with open(tmp_path / "rest", "w") as file:
+        file.write("before\n")
+        file.flush()
+        command(URL, "--save-session", f"/dev/fd/{file.fileno()}", outcomes={URL: errors.HostNotFound("no")})
+    assert (tmp_path / "rest").read_text() == f"before\n{URL}\n"
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/shm"), reason="there is no /dev/shm")
+def test_save_session_into_a_list_below_dev_takes_its_place(command):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        path = os.path.join(folder, "list")
+        with open(path, "w") as file:
+            file.write(f"{URL}\n{OTHER}\n")
+        command("-i", path, "--save-session", path, outcomes={URL: errors.HostNotFound("no")})
+        with open(path) as file:
+            assert file.read() == f"{URL}\n"
+        assert os.stat(path).st_mode & 0o077 == 0
 
 
 # -- sessions
