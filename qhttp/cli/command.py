@@ -178,7 +178,7 @@ class Command:
                     display.end(None if self.arguments.head or self.arguments.dry_run else figures.sample())
                     self.messages.end()
                     teller.flush()
-                return rest.settle(self.failures.status, interrupts.came)
+                return rest.settle(self.failures, interrupts.came)
         except StopAtOnce:
             self.messages.note("stopped; the parts are kept as far as they are known")
             return exits.INTERRUPTED

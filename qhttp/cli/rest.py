@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any, TextIO
 
+    from qhttp.cli.exits import Failures
     from qhttp.cli.intake import Intake
     from qhttp.cli.messages import Messages
 
@@ -33,8 +34,9 @@ class Rest:
     def _note_failed(self, transfer: Any) -> None:
         self._failed[_key(transfer.row)] = transfer.row
 
-    def settle(self, status: int, was_interrupted: bool) -> int:
-        """Writes what is left, ends the downloader, and says how to go on. `status`: of the failures; result: of the run."""
+    def settle(self, failures: Failures, was_interrupted: bool) -> int:
+        """Writes what is left, ends the downloader, and says how to go on. What fails in this is added to `failures`, and so
+        are rows that cannot be read only now. Result: the status of the run."""
         target = self._arguments.save_session
         is_saved = False
         if target:
@@ -44,7 +46,7 @@ class Rest:
                 is_saved = True
             except OSError as error:
                 self._messages.error(f"--save-session: {target} cannot be written: {error.strerror or error}")
-                status = exits.DISK if status in (exits.ALL_DONE, exits.DISK) else exits.OTHER
+                failures.add(exits.DISK)
         elif self._intake.is_over:
             self._n_left += next(self._downloader.left(), None) is not None
         else:
@@ -53,12 +55,12 @@ class Rest:
             self._downloader.close()
         except QHttpError as error:         # what the session held back
             self._messages.error(f"{error}; what was done last may be done again by the next run")
-            status = exits.DISK if status in (exits.ALL_DONE, exits.DISK) else exits.OTHER
+            failures.add(exits.DISK)
         if not self._n_left:
-            self._tidy(status)
+            self._tidy(failures.status)
         elif was_interrupted:
             self._messages.note(self._how_to_go_on(target if is_saved else None))
-        return exits.INTERRUPTED if was_interrupted and self._n_left else status
+        return exits.INTERRUPTED if was_interrupted and self._n_left else failures.status
 
     def _all_left(self) -> Iterator[dict[str, Any]]:
         """What failed, and then what else the downloader knows to be left."""

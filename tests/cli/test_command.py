@@ -177,6 +177,13 @@ def test_save_session_that_cannot_be_written_is_a_failure(command, outcomes, sta
     assert ran.status == status and "--save-session: no/such/rest cannot be written" in ran.err
 
 
+def test_row_that_cannot_be_read_while_the_rest_is_saved_is_a_failure(command, tmp_path):
+    (tmp_path / "list.jsonl").write_text(f'{{"url": "{URL}"}}\nnonsense\n')
+    ran = command("-i", "list.jsonl", "--save-session", "rest",
+                  before=lambda downloader: downloader.finished.connect(lambda transfer: downloader.stop()))
+    assert ran.status == 1 and "list.jsonl, line 2" in ran.err
+
+
 def test_save_session_into_a_pipe_is_written_there(command):
     read_fd, write_fd = os.pipe()
     command(URL, "-q", "--save-session", f"/dev/fd/{write_fd}", outcomes={URL: errors.HostNotFound("no")})
