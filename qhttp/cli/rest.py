@@ -47,10 +47,8 @@ class Rest:
             except OSError as error:
                 self._messages.error(f"--save-session: {target} cannot be written: {error.strerror or error}")
                 failures.add(exits.DISK)
-        elif self._intake.is_over:
-            self._n_left += next(self._downloader.left(), None) is not None
-        else:
-            self._n_left += 1               # who knows how many
+        if not is_saved:                    # nobody has counted them
+            self._n_left += not self._intake.is_over or self._has_left()
         try:
             self._downloader.close()
         except QHttpError as error:         # what the session held back
@@ -61,6 +59,9 @@ class Rest:
         elif was_interrupted:
             self._messages.note(self._how_to_go_on(target if is_saved else None))
         return exits.INTERRUPTED if was_interrupted and self._n_left else failures.status
+
+    def _has_left(self) -> bool:
+        return any(_key(row) not in self._failed for row in self._downloader.left())
 
     def _all_left(self) -> Iterator[dict[str, Any]]:
         """What failed, and then what else the downloader knows to be left."""
