@@ -176,12 +176,13 @@ class Command:
                 finally:
                     over()
                     display.end(None if self.arguments.head or self.arguments.dry_run else figures.sample())
-                    self.messages.end()
                     teller.flush()
                 return rest.settle(self.failures, interrupts.came)
         except StopAtOnce:
             self.messages.note("stopped; the parts are kept as far as they are known")
             return exits.INTERRUPTED
+        finally:
+            self.messages.end()         # rows are read until the rest is written
 
     def _beat(self) -> None:
         for log in self.logs:

@@ -69,7 +69,7 @@ class Intake:
             if not isinstance(row, ManifestError):
                 yield row
                 continue
-            self._messages.error(str(row))
+            self._messages.failure(str(row))
             self._failures.add(OTHER)
             if self._fail_fast and not self._has_stopped:
                 from qhttp._core import loop

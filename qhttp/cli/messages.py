@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
 
-MAX_ERROR_LINES = 100           # of one run; the rest is counted
+MAX_ERROR_LINES = 100           # of one run's transfers and rows; the rest is counted
 QUIET, NORMAL, VERBOSE = range(3)
 
 
@@ -33,14 +33,18 @@ class Messages:
 
     @property
     def shows_errors(self) -> bool:
-        """Whether error() still shows its line."""
+        """Whether failure() still shows its line."""
         return self.n_errors < self.max_error_lines
 
     def error(self, line: str) -> None:
-        """One failure, also with -q; beyond `max_error_lines` only counted."""
+        """What goes wrong with the run and is said once, also with -q."""
+        self.write("error", "qhttp: " + one_line(line))
+
+    def failure(self, line: str) -> None:
+        """That of one transfer or row, also with -q; beyond `max_error_lines` only counted."""
         self.n_errors += 1
         if self.n_errors <= self.max_error_lines:
-            self.write("error", "qhttp: " + one_line(line))
+            self.error(line)
         elif self.n_errors == self.max_error_lines + 1:
             self.write("error", f"qhttp: there were {self.max_error_lines} errors; further ones are only counted: "
                                 "--log-json FILE has them all")

@@ -156,8 +156,10 @@ def save(rows: Iterable[dict[str, Any]], path: str, messages: Messages) -> None:
 
 def _write(rows: Iterable[dict[str, Any]], file: TextIO, messages: Messages) -> None:
     from qhttp.bulk.manifest import write_aria2
+    tell = messages.error           # the first one is shown in any case
     for row in rows:
         try:
             write_aria2((row,), file)
         except ValueError as error:
-            messages.error(f"{shown_url(str(row.get('url')))} could not be saved as something that is left: {error}")
+            tell(f"{shown_url(str(row.get('url')))} could not be saved as something that is left: {error}")
+            tell = messages.failure

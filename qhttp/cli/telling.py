@@ -58,7 +58,7 @@ class Teller:
         self._log(transfer)
         if self._is_head and transfer.status:
             self._print(transfer)
-        self._messages.error(failure_text(transfer) if self._messages.shows_errors else "")
+        self._messages.failure(failure_text(transfer) if self._messages.shows_errors else "")
 
     def _finished(self, transfer: Any) -> None:
         self._messages.detail(success_text(transfer))

@@ -10,6 +10,7 @@ from qhttp import errors
 
 URL, OTHER, THIRD = "http://example.org/a", "http://example.org/b", "http://example.org/c"
 SECRET = "http://example.org/s?secret"
+HAS_FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
 
 
 def lines(text):
@@ -59,6 +60,41 @@ def test_failures_beyond_the_bound_are_counted(command, tmp_path):
     *first, hint, count = ran.err.splitlines()
     assert (len(first), count) == (100, "qhttp: 5 more errors were not shown")
     assert "--log-json" in hint and ran.status == 4
+
+
+@pytest.fixture
+def failing(tmp_path):
+    """A list of more failures than are shown, one of which cannot be saved; its outcomes."""
+    rows = [{"url": f"http://example.org/{n}"} for n in range(105)] + [{"url": URL, "headers": [["X", "a\nb"]]}]
+    (tmp_path / "list.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return {row["url"]: errors.HostNotFound("no") for row in rows}
+
+
+@pytest.mark.parametrize("words, said", [
+    (["--save-session", "rest"], "a could not be saved as something that is left"),
+    (["--save-session", "no/such/rest"], "no/such/rest cannot be written"),
+    pytest.param(["--log-json", "/dev/full"], "the log cannot be written", marks=HAS_FULL),
+])
+def test_failures_beyond_the_bound_hide_nothing_else(command, failing, words, said):
+    ran = command("-i", "list.jsonl", *words, outcomes=failing)
+    assert said in ran.err and ran.err.endswith("qhttp: 6 more errors were not shown\n")
+
+
+def test_session_that_cannot_be_closed_is_told_beyond_the_bound(command, failing):
+    def refuse(downloader):
+        downloader.close = raising
+
+    def raising():
+        raise errors.FileError("the session is full")
+
+    assert "may be done again" in command("-i", "list.jsonl", outcomes=failing, before=refuse).err
+
+
+def test_failures_while_the_rest_is_saved_are_counted(command, tmp_path):
+    (tmp_path / "list.jsonl").write_text(f'{{"url": "{URL}"}}\n' + "nonsense\n" * 105)
+    ran = command("-i", "list.jsonl", "--save-session", "rest",
+                  before=lambda downloader: downloader.finished.connect(lambda transfer: downloader.stop()))
+    assert ran.status == 1 and ran.err.endswith("qhttp: 5 more errors were not shown\n")
 
 
 def test_verbose_run_has_a_line_for_each_transfer_and_retry(command):
@@ -116,7 +152,7 @@ def test_log_that_cannot_be_opened_begins_nothing(command):
     assert "no/such/log" in ran.err and "No such file" in ran.err and ran.err.count("\n") == 1
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+@HAS_FULL
 def test_log_that_is_full_stops_the_run_and_is_told_once(command):
     ran = command(URL, OTHER, "--log-json", "/dev/full", outcomes={OTHER: WAIT})
     assert ran.status == 9 and ran.downloader.was_stopped

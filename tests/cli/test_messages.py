@@ -61,12 +61,21 @@ def test_messages_beyond_the_bound_are_counted():
     messages = Messages(NORMAL, stream, max_error_lines=2)
     for n in range(10):
         assert messages.shows_errors == (n < 2)
-        messages.error(f"{n}")
+        messages.failure(f"{n}")
     messages.end()
     first, second, hint, end = stream.getvalue().splitlines()
     assert (first, second) == ("qhttp: 0", "qhttp: 1")
     assert "2 errors" in hint and "--log-json" in hint
     assert end == "qhttp: 8 more errors were not shown"
+
+
+def test_messages_that_are_said_once_are_shown_beyond_the_bound():
+    stream = io.StringIO()
+    messages = Messages(NORMAL, stream, max_error_lines=0)
+    messages.failure("0")
+    messages.error("the disk is full")
+    messages.end()
+    assert stream.getvalue().splitlines()[1:] == ["qhttp: the disk is full", "qhttp: 1 more errors were not shown"]
 
 
 def test_messages_into_a_closed_stream_are_lost():
