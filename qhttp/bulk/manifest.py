@@ -117,6 +117,15 @@ def _text(value: object) -> str | None:
     return None
 
 
+def _url(value: object) -> str | None:
+    text = _text(value)
+    if text is not None and "@" in text:
+        from re import split
+        if "@" in split("[/?#]", text.partition("://")[2], maxsplit=1)[0]:
+            return None
+    return text
+
+
 def _texts(value: object) -> list[str] | None:
     if isinstance(value, (list, tuple)) and all(_text(one) is not None for one in value):
         return list(value)
@@ -142,7 +151,7 @@ def _checksum(value: object) -> str | list[str] | None:
 
 
 _CHECKS = (
-    ("url", _text, "text"),
+    ("url", _url, "text, and without user information: that belongs into --user or netrc"),
     ("out", _text, "text"),
     ("dir", _text, "text"),
     ("checksum", _checksum, "text, or a list of texts"),

@@ -74,12 +74,13 @@ def fields_for(runner: Any, transfer: Any) -> list[tuple[str, str]]:
 
 
 def without_user(given: Any) -> Any:
-    """A URL, or a row, that was refused: without what stands before an @, which may be a password."""
+    """A URL, or a row, that was refused: without what stands before an @, which may be a password. The @ stays, so that it is
+    refused again, and not fetched as nobody."""
     if isinstance(given, dict):
         return {**given, "url": without_user(given.get("url"))}
     scheme, mark, rest = given.partition("://") if isinstance(given, str) else ("", "", "")
     authority, slash, path = rest.partition("/")
-    return f"{scheme}{mark}{authority.rpartition('@')[2]}{slash}{path}" if "@" in authority else given
+    return f"{scheme}{mark}...@{authority.rpartition('@')[2]}{slash}{path}" if "@" in authority else given
 
 
 def checked_headers(given: Any) -> list[tuple[str, str]]:

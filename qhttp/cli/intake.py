@@ -25,6 +25,7 @@ class Intake:
     `stop()` is called in the loop's next turn."""
 
     is_over: bool
+    n_unreadable: int
 
     def __init__(self, arguments: argparse.Namespace, messages: Messages, failures: Failures, stop: Callable[[], Any]):
         self._messages, self._failures, self._stop = messages, failures, stop
@@ -34,6 +35,7 @@ class Intake:
         self._piped: list[PipedRows] = []
         self._n_given = 0
         self.is_over = False        # all rows were given
+        self.n_unreadable = 0
         self._n_expected: int | None = None
 
     def rows(self, more: Callable[[], Any]) -> Iterator[str | dict[str, Any] | None]:
@@ -57,6 +59,10 @@ class Intake:
         for rows in self._piped:
             rows.block()
 
+    def reads(self, path: str) -> bool:
+        """Whether a file is one of the lists."""
+        return any(_is_same(path, 0 if each == "-" else each) for each, _ in self._lists)
+
     def _readable(self, path: str, rows: Iterator[Any]) -> Iterator[dict[str, Any] | None]:
         """The rows without what cannot be read. A list that breaks off is told of like a row."""
         while True:
@@ -69,6 +75,7 @@ class Intake:
             if not isinstance(row, ManifestError):
                 yield row
                 continue
+            self.n_unreadable += 1
             self._messages.failure(str(row))
             self._failures.add(OTHER)
             if self._fail_fast and not self._has_stopped:
@@ -134,6 +141,14 @@ def _is_slow(path: str) -> bool:
     except (AttributeError, OSError, ValueError):       # no real file
         return False
     return not stat.S_ISREG(mode)
+
+
+def _is_same(path: str, other: str | int) -> bool:
+    from os.path import samefile
+    try:
+        return samefile(path, other)
+    except OSError:         # one of them is not there
+        return False
 
 
 def _n_lines(path: str) -> int | None:

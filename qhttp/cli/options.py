@@ -90,7 +90,7 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
         Option("--save-session", metavar="FILE", is_common=True, complete="file",
                help="write what is left to FILE, as an aria2 input file",
                more="At the end, also after Ctrl-C: what failed, was broken off or not begun. FILE may be the list that was "
-                    "read. It is empty when all is done."),
+                    "read, if all of that can be read. It is empty when all is done."),
     )),
     ("How many, how fast", (
         Option("-j", "--jobs", metavar="N", value=_number("jobs"), setting="jobs", is_common=True, help="transfers at a time"),

@@ -10,7 +10,7 @@ from qhttp.protocol.shown import shown_url
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any, TextIO
 
     from qhttp.cli.exits import Failures
@@ -42,7 +42,7 @@ class Rest:
         if target:
             self._intake.block()            # a pipe is read to its end
             try:
-                save(self._all_left(), target, self._messages)
+                save(self._all_left(), target, self._messages, self._check_replaceable)
                 is_saved = True
             except OSError as error:
                 self._messages.error(f"--save-session: {target} cannot be written: {error.strerror or error}")
@@ -59,6 +59,13 @@ class Rest:
         elif was_interrupted:
             self._messages.note(self._how_to_go_on(target if is_saved else None))
         return exits.INTERRUPTED if was_interrupted and self._n_left else failures.status
+
+    def _check_replaceable(self, n_not_saved: int) -> None:
+        """Raises OSError where FILE has what would be lost with it."""
+        target = self._arguments.save_session
+        if (n_not_saved or self._intake.n_unreadable) and self._intake.reads(target):
+            raise OSError("it is the list that was read, and would lose rows that could not be read or saved: it stays as "
+                          "it is; correct them, or give another FILE")
 
     def _has_left(self) -> bool:
         return any(_key(row) not in self._failed for row in self._downloader.left())
@@ -135,9 +142,10 @@ def knows_only(session: str, urls: Iterable[str]) -> bool:
         return False
 
 
-def save(rows: Iterable[dict[str, Any]], path: str, messages: Messages) -> None:
+def save(rows: Iterable[dict[str, Any]], path: str, messages: Messages, check_replaceable: Callable[[int], Any]) -> None:
     """Writes rows as an aria2 input file. It takes the place of what was there when it is complete: what was there may be the
-    list that the rows are still read from. Raises OSError."""
+    list that the rows are still read from. Before that `check_replaceable` is told how many could not be written, and may
+    raise. Raises OSError."""
     import tempfile
     if path.startswith(OPEN_ALREADY) or (os.path.exists(path) and not os.path.isfile(path)):       # a pipe, a device
         with open(path, "a", encoding="utf-8") as file:
@@ -147,15 +155,18 @@ def save(rows: Iterable[dict[str, Any]], path: str, messages: Messages) -> None:
     fd, beside = tempfile.mkstemp(prefix=".qhttp-", dir=os.path.dirname(path))     # its owner's alone: URLs may be secrets
     try:
         with open(fd, "w", encoding="utf-8") as file:
-            _write(rows, file, messages)
+            n_not_saved = _write(rows, file, messages)
+        check_replaceable(n_not_saved)
         os.replace(beside, path)
     except BaseException:
         os.unlink(beside)
         raise
 
 
-def _write(rows: Iterable[dict[str, Any]], file: TextIO, messages: Messages) -> None:
+def _write(rows: Iterable[dict[str, Any]], file: TextIO, messages: Messages) -> int:
+    """How many of the rows could not be written."""
     from qhttp.bulk.manifest import write_aria2
+    n_not_saved = 0
     tell = messages.error           # the first one is shown in any case
     for row in rows:
         try:
@@ -163,3 +174,5 @@ def _write(rows: Iterable[dict[str, Any]], file: TextIO, messages: Messages) -> 
         except ValueError as error:
             tell(f"{shown_url(str(row.get('url')))} could not be saved as something that is left: {error}")
             tell = messages.failure
+            n_not_saved += 1
+    return n_not_saved

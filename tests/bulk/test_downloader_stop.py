@@ -57,6 +57,14 @@ def test_left_of_a_row_that_was_refused_is_all_of_it(what, tmp_path):
     assert seen.ended[0].row == row and list(seen.downloader.left()) == [row]
 
 
+@pytest.mark.parametrize("row", ["http://joe:secret@h/a", {"url": "http://joe:secret@h/a", "out": "a"}])
+def test_left_of_a_row_with_a_user_is_refused_again_and_has_no_password(row, tmp_path):
+    left = list(download([row], dir=tmp_path).downloader.left())
+    assert "secret" not in str(left) and len(left) == 1
+    again = download(left, dir=tmp_path)
+    assert again.kinds == {"a": "RequestError"} and list(again.downloader.left()) == left
+
+
 @both_paths
 def test_left_after_a_stop_is_all_that_is_not_done(n, tmp_path):
     with Origin({f"/{name}": answer(200, body(n)) for name in "abc"} | {"/slow": slow(), "/slow2": slow()}) as origin:

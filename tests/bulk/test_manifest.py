@@ -245,7 +245,7 @@ def test_json_line_that_is_no_object_is_an_error(read, line):
 
 @pytest.mark.parametrize("values, expected", [
     ("{}", "url is missing"), ('{"url": null}', "url is missing"), ('{"url": ""}', "url is missing"),
-    ('{"url": 5}', "url must be text"),
+    ('{"url": 5}', "url must be text"), ('{"url": "http://u:p@h/"}', "url must be text, and without user information"),
     ('{"url": "\\ud800"}', "url must be text"), ('{"url": "x", "out": ["f"]}', "out must be text"),
     ('{"url": "x", "dir": 1}', "dir must be text"),
     ('{"url": "x", "size": -1}', "size must be a whole number"), ('{"url": "x", "size": 1.0}', "size must be a whole number"),

@@ -199,6 +199,33 @@ def test_save_session_may_be_the_list_that_is_read(command, tmp_path):
     assert (tmp_path / "real").read_text() == f"{URL}\n{OTHER}\n{THIRD}\n" and (tmp_path / "list").is_symlink()
 
 
+@pytest.mark.parametrize("row", ["http://joe:secret@example.org/b", "http://example.org/caf\xe9", f"{OTHER}\n checksum=md5=a"])
+@pytest.mark.parametrize("words", [["-i", "list"], ["-i", "link"], [URL, "-i", "list"]])
+def test_save_session_into_a_list_with_an_unreadable_row_leaves_it_as_it_is(command, tmp_path, words, row):
+    text = f"{URL}\n{row}\n".encode("latin-1")
+    (tmp_path / "list").write_bytes(text)
+    (tmp_path / "link").symlink_to("list")
+    ran = command(*words, "--save-session", "list")
+    assert ran.status == 1 and (tmp_path / "list").read_bytes() == text
+    assert "line 2" in ran.err or "line 3" in ran.err
+    assert "give another FILE" in ran.err and "secret" not in ran.err
+    assert sorted(os.listdir()) == ["link", "list"]
+
+
+def test_save_session_into_a_list_with_a_row_that_cannot_be_saved_leaves_it_as_it_is(command, tmp_path):
+    text = json.dumps({"url": URL, "headers": [["X", "a\nb"]]}) + "\n"
+    (tmp_path / "list.jsonl").write_text(text)
+    ran = command("-i", "list.jsonl", "--save-session", "list.jsonl", outcomes={URL: errors.HostNotFound("no")})
+    assert ran.status == 1 and (tmp_path / "list.jsonl").read_text() == text and "give another FILE" in ran.err
+
+
+def test_save_session_has_no_row_with_a_user(command, tmp_path):
+    (tmp_path / "list").write_text(f"{URL}\nhttp://joe:secret@example.org/b\n")
+    ran = command("-i", "list", "--save-session", "rest", outcomes={URL: errors.HostNotFound("no")})
+    assert (tmp_path / "rest").read_text() == f"{URL}\n"
+    assert ran.status == 1 and "line 2: url must be text, and without user information" in ran.err and "secret" not in ran.err
+
+
 def test_save_session_leaves_out_what_a_list_cannot_say(command, tmp_path):
     rows = {"url": URL, "headers": [["X", "a\nb"]]}, {"url": OTHER}
     (tmp_path / "list.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
