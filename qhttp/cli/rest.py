@@ -29,6 +29,7 @@ class Rest:
         self._session, self._n_left = session, 0            # _n_left: rows that were not tried to their end
         self._failed: dict[tuple[Any, ...], dict[str, Any]] = {}
         if arguments.save_session:
+            self._replaced = _identity(arguments.save_session)
             downloader.failed.connect(self._note_failed)
 
     def _note_failed(self, transfer: Any) -> None:
@@ -63,6 +64,9 @@ class Rest:
     def _check_replaceable(self, n_not_saved: int) -> None:
         """Raises OSError where FILE has what would be lost with it."""
         target = self._arguments.save_session
+        if _identity(target) != self._replaced:
+            raise OSError("another file has come there since the run began, a download perhaps: it stays as it is; "
+                          "give another FILE")
         if (n_not_saved or self._intake.n_unreadable) and self._intake.reads(target):
             raise OSError("it is the list that was read, and would lose rows that could not be read or saved: it stays as "
                           "it is; correct them, or give another FILE")
@@ -109,6 +113,15 @@ class Rest:
         if self._session:
             return "interrupted; to go on, run the same command again: only what is left will be done"
         return "interrupted; nothing was remembered of it: --session or --save-session would"
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Which file is there; None: none."""
+    try:
+        about = os.stat(path)
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
 
 
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:

@@ -234,6 +234,19 @@ def test_save_session_leaves_out_what_a_list_cannot_say(command, tmp_path):
     assert f"{URL} could not be saved" in ran.err
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+def test_save_session_takes_the_place_of_no_file_that_was_downloaded(command, tmp_path, is_there):
+    def download(transfer):
+        (tmp_path / "new").write_text("downloaded")
+        (tmp_path / "new").rename(tmp_path / "a")
+
+    if is_there:
+        (tmp_path / "a").touch()
+    ran = command(URL, "--save-session", "a", before=lambda downloader: downloader.finished.connect(download))
+    assert ran.status == 9 and "a cannot be written: another file has come there" in ran.err
+    assert (tmp_path / "a").read_text() == "downloaded" and os.listdir() == ["a"]
+
+
 @pytest.mark.parametrize("outcomes, status", [({}, 9), ({URL: errors.HostNotFound("no")}, 1)])
 def test_save_session_that_cannot_be_written_is_a_failure(command, outcomes, status):
     ran = command(URL, "--save-session", "no/such/rest", outcomes=outcomes)
