@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import sys
+from io import BufferedReader, FileIO
 
 from qhttp.cli.arguments import UsageError
 from qhttp.cli.exits import OTHER, Failures
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
     from typing import Any, BinaryIO
+
+    from _typeshed import WriteableBuffer
 
     from qhttp.cli.messages import Messages
 
@@ -124,10 +127,22 @@ def _opened(path: str, form: str | None) -> Iterator[dict[str, Any] | ManifestEr
         raise UsageError(f"-i {path}: {error}") from None
 
 
+class _Waiting(FileIO):
+    """A file that somebody may have made non-blocking: a reader with a buffer takes "nothing now" for the end."""
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        while (n := super().readinto(buffer)) is None:
+            from select import POLLIN, poll
+            waiting = poll()
+            waiting.register(self, POLLIN)
+            waiting.poll()
+        return n
+
+
 def _stdin() -> BinaryIO | None:
     """Stdin with a buffer of its own: where a thread waits in that of sys.stdin, the interpreter cannot end. None: as it is."""
     try:
-        return open(sys.stdin.fileno(), "rb", closefd=False)
+        return BufferedReader(_Waiting(sys.stdin.fileno(), closefd=False))
     except (AttributeError, OSError, ValueError):       # closed, or no real file
         return None
 

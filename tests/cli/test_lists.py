@@ -2,6 +2,7 @@
 import argparse
 import io
 import os
+import select
 import threading
 
 import pytest
@@ -217,6 +218,25 @@ def test_rows_of_a_named_pipe_do_not_stop_the_loop(tmp_path):
     turn_until(lambda: taken.mores)
     taken.intake.block()
     assert list(rows) == [URL, OTHER]
+
+
+def test_rows_of_a_stdin_that_does_not_block_are_waited_for(monkeypatch):
+    """What comes next is written when it is waited for, so that there is nothing whenever it is read."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    pieces = [URL[:10].encode(), f"{URL[10:]}\n".encode(), f"{OTHER}\n".encode(), b""]
+
+    def poll(real=select.poll):
+        piece = pieces.pop(0)
+        os.write(writing, piece) if piece else os.close(writing)
+        return real()
+
+    monkeypatch.setattr(select, "poll", poll)
+    with open(reading) as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        [(_, rows)] = Taken("-i", "-").intake._lists
+        assert list(rows) == [{"url": URL}, {"url": OTHER}]
+    assert pieces == []
 
 
 def test_rows_that_are_urls_alone_are_urls(listed):
