@@ -90,7 +90,8 @@ def header(text: str) -> list[tuple[str, str]]:
         content = file.read(HEADER_FILE_LEN + 1)
     if len(content) > HEADER_FILE_LEN:
         raise ValueError(f"{path} is larger than {shown_size(HEADER_FILE_LEN)}: it cannot be a file of header fields")
-    return [_field(line) for line in content.decode("latin-1").splitlines() if line.strip()]
+    # of bytes: splitlines() of text takes more for line ends, 0x85 among them, which letters in UTF-8 have
+    return [_field(line.removesuffix(b"\r").decode("latin-1")) for line in content.split(b"\n") if line.strip()]
 
 
 def _field(line: str) -> tuple[str, str]:

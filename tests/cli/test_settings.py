@@ -86,6 +86,12 @@ def test_parsed_header_file_has_a_field_each_line(tmp_path):
     assert settings_of("-H", f"@{path}")["headers"] == (("Authorization", "Bearer x"), ("X-Name", "J\xf6rg"))
 
 
+def test_parsed_header_file_is_cut_at_line_ends_alone(tmp_path):
+    path = tmp_path / "fields"
+    path.write_bytes("A: x\u00c5y; z\r\nB: \v1\f2\x1c3\x1e4\r\n\r\nC: 5".encode())
+    assert settings_of("-H", f"@{path}")["headers"] == (("A", "x\xc3\x85y; z"), ("B", "\v1\f2\x1c3\x1e4"), ("C", "5"))
+
+
 def test_parsed_header_file_that_is_too_large_is_refused(tmp_path):
     path = tmp_path / "fields"
     path.write_bytes(b"A: 1\n" * 100_000)
