@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 SIZE_MAX = 2 ** 63 - 1      # of a size in bytes: what a file offset can hold
+RATE_MIN = 1e-9             # times a second: a pause between two is a number of nanoseconds in 64 bits
 SPEED_WINDOW_S = 60.0       # of a speed that names no time
 _DUST = 1e-6                # what rounding may leave behind; it is not waited for
 _NS = 1_000_000_000
@@ -94,6 +95,8 @@ def parse_rate(text: str) -> float:
     seconds = _SECONDS.get(unit.strip())
     if n is None or seconds is None or n == float("inf") or text.strip().endswith("/"):
         raise ValueError(f"a rate looks like 5/s, 300/m or 10/h, not {text[:40]!r}")
+    if 0 < n / seconds < RATE_MIN:
+        raise ValueError(f"a rate is one in {1 / RATE_MIN:.0f} seconds at least, not {text[:40]!r}")
     return n / seconds
 
 

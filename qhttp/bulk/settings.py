@@ -6,6 +6,7 @@ from os import fsdecode
 from os.path import abspath
 
 from qhttp.bulk.integrity import algorithm_name
+from qhttp.bulk.rate import RATE_MIN
 from qhttp.protocol.shown import shown_url
 
 TYPE_CHECKING = False       # as the typing module has it, without importing that
@@ -166,6 +167,8 @@ class Settings:
             _check(name, getattr(self, name), int, 0, 2**53)
         for name in TIMES:
             _check(name, getattr(self, name), (int, float), 0, LONGEST_S)
+        if self.host_rate:
+            _check("host_rate", self.host_rate, (int, float), RATE_MIN, LONGEST_S)
         if not isinstance(self.min_speed, tuple) or len(self.min_speed) != 2:
             raise ValueError(f"min_speed must be (bytes a second, seconds), not {self.min_speed!r}")
         for number in self.min_speed:

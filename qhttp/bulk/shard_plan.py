@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import deque
 from urllib.parse import urlsplit
 
+from qhttp.bulk.rate import RATE_MIN
+
 TYPE_CHECKING = False       # as the typing module has it, without importing that
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,7 +112,7 @@ class ShardPlan:
         for name in SHARED:
             if settings.get(name):
                 mine[name] = settings[name] * shard.n_lanes / self.per_host
-                mine[name] = mine[name] if name == "host_rate" else max(1, int(mine[name]))
+                mine[name] = max(RATE_MIN, mine[name]) if name == "host_rate" else max(1, int(mine[name]))
         if settings.get("limit_rate"):
             mine["limit_rate"] = max(1, settings["limit_rate"] // self.n_workers)
         return mine

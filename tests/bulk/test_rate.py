@@ -1,7 +1,7 @@
 """Token buckets against made-up times, and the words for sizes, rates and speeds."""
 import pytest
 
-from qhttp.bulk.rate import SPEED_WINDOW_S, TokenBucket, first_wait_s, parse_rate, parse_size, parse_speed
+from qhttp.bulk.rate import RATE_MIN, SPEED_WINDOW_S, TokenBucket, first_wait_s, parse_rate, parse_size, parse_speed
 
 S = 1_000_000_000       # a second
 START = 7 * S
@@ -111,6 +111,16 @@ def test_parse_size_reads(text, expected):
 def test_parse_size_of_anything_else_says_what_is_expected(text):
     with pytest.raises(ValueError, match=r"a size looks like 500, 64k or 1\.5M"):
         parse_size(text)
+
+
+@pytest.mark.parametrize("text", ["0.0000001/h", "0.00000000099", "0.00008/d"])
+def test_parse_rate_too_low_for_a_pause_in_nanoseconds_is_refused(text):
+    with pytest.raises(ValueError, match="one in 1000000000 seconds at least"):
+        parse_rate(text)
+
+
+def test_parse_rate_at_its_bound_is_taken():
+    assert parse_rate("0.000000001") == RATE_MIN and parse_rate("0/d") == 0
 
 
 @pytest.mark.parametrize("text, expected", [

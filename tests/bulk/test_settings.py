@@ -47,6 +47,12 @@ def test_settings_time_that_is_none_is_refused_by_name(name, value, error):
         Settings(**{name: value})
 
 
+@pytest.mark.parametrize("value", [5e-324, 1e-10])
+def test_settings_host_rate_too_low_for_a_pause_in_nanoseconds_is_refused(value):
+    with pytest.raises(ValueError, match="host_rate must be from 1e-09"):
+        Settings(host_rate=value)
+
+
 @pytest.mark.parametrize("name", COUNTS)
 def test_settings_count_of_nothing_is_refused(name):
     with pytest.raises(ValueError, match=f"{name} must be from 1"):
@@ -62,7 +68,7 @@ def test_settings_count_of_nothing_is_refused(name):
         ("split", 1),
         ("idle_timeout", 0),
         ("max_time", 10**9),
-        ("host_rate", 0.001),
+        ("host_rate", 1e-9),
         ("max_redirects", 0),
         ("min_speed", (0, 0)),
     ],

@@ -3,6 +3,7 @@ import random
 
 import pytest
 
+from qhttp.bulk.rate import RATE_MIN
 from qhttp.bulk.shard_plan import ShardPlan, host_of
 
 SEED = 8
@@ -86,6 +87,11 @@ def test_plan_settings_share_what_a_host_allows():
     plan = plan_of(rows_of(a=100), n_workers=4, per_host=8)
     mine = plan.settings(plan.take(), {"host_rate": 10.0, "host_limit_rate": 1000, "limit_rate": 4000, "retries": 1})
     assert mine == {"host_rate": 2.5, "host_limit_rate": 250, "limit_rate": 1000, "retries": 1, "per_host": 2, "jobs": 2}
+
+
+def test_plan_settings_share_the_least_rate_that_there_is():
+    plan = plan_of(rows_of(a=100), n_workers=4, per_host=8)
+    assert plan.settings(plan.take(), {"host_rate": RATE_MIN})["host_rate"] == RATE_MIN
 
 
 def test_plan_rows_left_are_those_not_taken():
