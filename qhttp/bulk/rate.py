@@ -83,7 +83,7 @@ def parse_size(text: str) -> int:
     """Bytes from "500", "64k", "1.5M", "2GiB"; k, M, G, T and P are powers of 1024, in either case. Raises ValueError."""
     lower = text.strip().lower()
     n = _number(lower.removesuffix("ib") if lower[-3:-2] in _MULTIPLES else lower, _MULTIPLES)
-    if n is None or n > SIZE_MAX:
+    if n is None or n > SIZE_MAX or 0 < n < 1:      # less than a byte is not nothing, which is often no limit
         raise ValueError(f"a size looks like 500, 64k or 1.5M (bytes; k, M, G and T are powers of 1024), not {text[:40]!r}")
     return int(n)
 

@@ -113,6 +113,14 @@ def test_parse_size_of_anything_else_says_what_is_expected(text):
         parse_size(text)
 
 
+@pytest.mark.parametrize("text", ["0.9", ".5", "0.0009k", "0.1ib"])
+def test_parse_size_of_less_than_a_byte_is_not_taken_for_no_limit(text):
+    with pytest.raises(ValueError, match="a size looks like"):
+        parse_size(text)
+    with pytest.raises(ValueError, match="a speed looks like"):
+        parse_speed(f"{text}/30s")
+
+
 @pytest.mark.parametrize("text", ["0.0000001/h", "0.00000000099", "0.00008/d"])
 def test_parse_rate_too_low_for_a_pause_in_nanoseconds_is_refused(text):
     with pytest.raises(ValueError, match="one in 1000000000 seconds at least"):
