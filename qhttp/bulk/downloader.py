@@ -75,7 +75,9 @@ class Downloader(Lanes):
         if self.settings.session is None:
             return None
         from os import makedirs, path
-
+        is_dry = self.settings.dry_run      # it only looks, and leaves nothing behind
+        if is_dry and not path.exists(self.settings.session):
+            return None
         from qhttp.bulk.files import file_error
         from qhttp.bulk.session import Session
         folder = path.dirname(path.abspath(self.settings.session))
@@ -83,7 +85,7 @@ class Downloader(Lanes):
             makedirs(folder, exist_ok=True)
         except OSError as error:
             raise file_error(folder, error.errno or 0) from None
-        self._session = Session(self.settings.session, sync=self.settings.fsync)
+        self._session = Session(self.settings.session, sync=self.settings.fsync, is_copy=is_dry)
         return self._session
 
     # -- what is to be fetched

@@ -47,7 +47,7 @@ cdef class Lanes(Scarcity):
         """What is made by those who know the settings: an Identity, a ProxyChoice, a RetryPolicy, a Session; None where not
         needed."""
         self.identity, self.choose_proxy, self.policy = identity, choose_proxy, policy
-        self.files = FileThread(self.loop, self.pump_later, session)
+        self.files = FileThread(self.loop, self.pump_later, session if not self.settings.dry_run else None)
         self.files.when_scarce = self.spare
         self.session = session if session is not None and not session.is_new else None
         if session is not None:

@@ -104,6 +104,24 @@ def _made(path: str) -> FileIO:
     return FileIO(path, "r+", opener=lambda name, _: os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
+def _copied(path: str) -> sqlite3.Connection:
+    """What the session file knows, in memory. Nothing is made or changed on the disk: to read a file without a log SQLite would
+    make one, unless nobody changes the file; a log it can only read with its index, which a killed run leaves there, too."""
+    from contextlib import closing
+    from sqlite3 import connect
+    from urllib.parse import quote
+    has_log = os.path.exists(path + "-wal") and os.path.exists(path + "-shm")
+    how = "mode=ro&readonly_shm=1" if has_log else "immutable=1"
+    copy = connect(":memory:", isolation_level=None, check_same_thread=False)
+    try:
+        with closing(connect(f"file:{quote(os.fsencode(path))}?{how}", timeout=BUSY_S, uri=True)) as source:
+            source.backup(copy)
+    except BaseException:
+        copy.close()
+        raise
+    return copy
+
+
 def _signed(ino: int) -> int:
     """An inode number as SQLite's integers are: some file systems use all 64 bits."""
     return ino - (1 << 64) if ino >= 1 << 63 else ino
@@ -124,6 +142,7 @@ def _is_in_place(path: str, size: int, ino: int) -> bool:
 
 class Session:
     """Opens the session file at `path`, or makes it (mode 0600). sync: every commit is on the disk before it returns.
+    is_copy: only a copy in memory is opened, without a lock, and the disk stays as it is; for one thread.
 
     is_new: nothing was recorded in it before. Paths of files are recorded as they are given: better absolute ones. After a
     run of a million files opening takes seconds. Raises FileError where the file is no session, or of another format, or in
@@ -134,7 +153,7 @@ class Session:
     is_new: bool
     names: list[str]            # of all files that are the session's, or may be
 
-    def __init__(self, path: str | os.PathLike[str], *, sync: bool = False):
+    def __init__(self, path: str | os.PathLike[str], *, sync: bool = False, is_copy: bool = False):
         self.path = os.path.abspath(os.fsdecode(path))
         self.names = [self.path + end for end in BESIDE]
         self._reader: sqlite3.Connection | None = None
@@ -146,7 +165,7 @@ class Session:
         self._parts: dict[str, tuple[Any, ...]] = {}                  # held for the next transaction
         self._failures: dict[tuple[str, str], tuple[str, str]] = {}
         self._n_new = 0                                     # such records since the last transaction, or try of one
-        self._lock_file = take_lock(self.path)
+        self._lock_file = None if is_copy else take_lock(self.path)
         try:
             self._connect(sync)
         except BaseException:
@@ -164,14 +183,14 @@ class Session:
                     connection.close()
         finally:
             self._reader = self._writer = None
-            if not self._lock_file.closed:
+            if self._lock_file is not None and not self._lock_file.closed:
                 leave_lock(self.path, self._lock_file)
 
     def _connect(self, sync: bool) -> None:
         from sqlite3 import Error, connect
         self._sqlite_error = Error
         try:
-            with _made(self.path) as file:
+            with _made(self.path) if self._lock_file is not None else open(self.path, "rb") as file:
                 start = file.read(len(_MAGIC))
         except OSError as error:
             raise FileError(f"{self.path} cannot be opened as a session file: {error.strerror or error}") from None
@@ -180,7 +199,10 @@ class Session:
         opened: Callable[[], sqlite3.Connection] = lambda: connect(os.fsencode(self.path), timeout=BUSY_S, isolation_level=None,
                                                                    check_same_thread=False)
         try:
-            self._writer = opened()
+            if self._lock_file is None:
+                self._reader = self._writer = _copied(self.path)
+            else:
+                self._writer = opened()
             self._query(f"PRAGMA synchronous={'FULL' if sync else 'OFF'}")      # before anything is written
             self._check_format()
             for name, value in (("journal_mode", "WAL"), ("wal_autocheckpoint", CHECKPOINT_PAGES),
@@ -189,8 +211,9 @@ class Session:
             self._has_parts, self._has_failures = self._has("parts"), self._has("failed")
             self._recover()
             self.is_new = not any(map(self._has, ("done", "parts", "failed", '"left"')))
-            self._reader = opened()
-            self._fetch(self._reader, "PRAGMA query_only=1")
+            if self._reader is None:
+                self._reader = opened()
+                self._fetch(self._reader, "PRAGMA query_only=1")
         except Error as error:
             raise self._broken(error) from None
 

@@ -27,7 +27,7 @@ DEFAULTS: dict[str, Any] = {
     "name": None,                       # file name, where one URL is fetched; else it comes from the URL
     "into": "file",                     # or "bytes": Transfer.content
     "method": "GET",                    # or HEAD: no body, no file
-    "dry_run": False,                   # nothing is fetched: each transfer ends with its path
+    "dry_run": False,                   # nothing is fetched: each transfer ends with its path; a session is only read
     "existing": "error",                # of a final name that is there: "error", "skip" (take it as done), "overwrite"
     "content_disposition": False,       # take file names from the answer
     "jobs": 64,                         # transfers at a time

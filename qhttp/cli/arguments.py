@@ -187,8 +187,7 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _session(arguments: argparse.Namespace, settings: dict[str, Any]) -> str | None:
-    if (arguments.session or arguments.no_session or arguments.no_resume or arguments.head or arguments.dry_run
-            or arguments.dask):
+    if arguments.session or arguments.no_session or arguments.no_resume or arguments.head or arguments.dask:
         asked_for: str | None = arguments.session
         return asked_for
     return os.path.join(settings.get("dir", "."), SESSION_NAME)

@@ -22,11 +22,12 @@ BESIDE_SESSION = ("", "-journal", "-wal", "-shm")       # files of an SQLite dat
 
 
 class Rest:
-    """`session`: the path of the session file, None without."""
+    """`session`: the path of the session file, None without. With --dry-run it remembers nothing, and is not removed."""
 
     def __init__(self, arguments: argparse.Namespace, downloader: Any, intake: Intake, session: str | None, messages: Messages):
         self._arguments, self._downloader, self._intake, self._messages = arguments, downloader, intake, messages
-        self._session, self._n_left = session, 0            # _n_left: rows that were not tried to their end
+        self._session = None if arguments.dry_run else session
+        self._n_left = 0                # rows that were not tried to their end
         self._failed: dict[tuple[Any, ...], dict[str, Any]] = {}
         if arguments.save_session:
             self._replaced = _identity(arguments.save_session)

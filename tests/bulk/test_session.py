@@ -116,6 +116,40 @@ def test_session_name_is_a_file_name_whatever_it_looks_like(tmp_path, monkeypatc
     assert os.listdir(os.fsencode(tmp_path)) == [os.fsencode(name)]
 
 
+def state_of(folder):
+    """Its files, what is in them and when that was written; not so of the index, where readers note how far they read."""
+    return {file: (file.stat().st_mtime_ns, file.read_bytes() if file.suffix != ".session-shm" else b"")
+            for file in folder.iterdir() if file.is_file()}
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_session_that_is_copied_is_read_with_its_log_and_stays_as_it_is(session, path, folder, is_killed):
+    """Of a run that goes on, and of one that was killed before it said that its files have their names."""
+    session.put_part("/part", URL, 1, '"tag"', None, 10)
+    rows = received(folder, "placed", "lost")
+    session.begin_batch(rows)
+    place(rows[0])
+    if is_killed:
+        path = Path(shutil.copytree(path.parent, path.parent.with_name("killed"))) / path.name
+    before = state_of(path.parent)
+    with Session(path, is_copy=True) as copy:
+        assert copy.lookup(rows[0][0]) is not None and copy.lookup(rows[1][0]) is None
+        assert copy.part("/part") is not None and not copy.is_new
+        copy.drop_part("/part")
+    assert state_of(path.parent) == before
+    assert session.part("/part") is not None
+
+
+def test_session_that_is_closed_is_copied_without_a_log(path):
+    with Session(path) as session:
+        session.put_part("/part", URL, 1, '"tag"', None, 10)
+    before = state_of(path.parent)
+    with Session(path, is_copy=True) as copy:
+        assert copy.part("/part") is not None
+        assert state_of(path.parent) == before
+    assert state_of(path.parent) == before
+
+
 def test_session_of_another_process_is_refused_until_that_is_killed(path):
     opened = []
     with Child(lambda: opened.append(Session(path))) as child:

@@ -120,7 +120,7 @@ def test_run_listens_to_no_more_than_it_tells(command):
 # -- lines on stdout
 def test_dry_run_prints_what_would_go_where(command):
     ran = command(SECRET, OTHER, "--dry-run", outcomes={OTHER: {"was_skipped": True}})
-    assert ran.settings == {"dry_run": True, "session": None}
+    assert ran.settings == {"dry_run": True, "session": os.path.join(".", ".qhttp-session")}
     assert ran.out == "http://example.org/s?secret -> s\nhttp://example.org/b -> b (is there)\n"
     assert (ran.status, ran.err) == (0, "")
 

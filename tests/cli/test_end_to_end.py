@@ -221,6 +221,20 @@ def test_head_and_dry_run_fetch_nothing(qhttp_command, scripted_server):
     assert files() == [] and len(requests(server)) == 1
 
 
+def test_dry_run_says_what_the_run_would_do_and_leaves_its_session_alone(qhttp_command, scripted_server):
+    server = scripted_server(served(answer()))
+    Path("list").write_text(f"{url(server)}\n")
+    assert qhttp_command("-i", "list") == 0
+    before = {name: (os.stat(name).st_mtime_ns, Path(name).read_bytes()) for name in files()}
+    assert qhttp_command(url(server), url(server, "/new"), "--dry-run") == 0
+    assert qhttp_command.out == (f"{url(server)} -> {os.path.abspath('file')} (is there)\n"
+                                 f"{url(server, '/new')} -> {os.path.abspath('new')}\n")
+    assert {name: (os.stat(name).st_mtime_ns, Path(name).read_bytes()) for name in files()} == before
+    assert qhttp_command(url(server), "--dry-run") == 0         # it knows of nothing else, and stays all the same
+    assert files() == sorted(before)
+    assert qhttp_command("-i", "list") == 0
+
+
 # -- a process of its own
 @pytest.fixture
 def process(tmp_path):

@@ -43,7 +43,7 @@ def settings_of(*words):
     (["-o", "f"], {"name": "f"}), (["-d", "data", "--output", "sub/f"], {"dir": "data/sub", "name": "f",
                                                                        "session": "data/sub/.qhttp-session"}),
     (["-d", "data", "-o", "/abs/f"], {"dir": "/abs", "name": "f", "session": "/abs/.qhttp-session"}),
-    (["--session", "s"], {"session": "s"}),
+    (["--session", "s"], {"session": "s"}), (["--dry-run"], {"dry_run": True}),
 ], ids=lambda value: " ".join(value).replace("/", "|")[-40:] if isinstance(value, list) else None)
 def test_parsed_option_is_this_setting(words, expected, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -54,7 +54,7 @@ def test_parsed_option_is_this_setting(words, expected, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("words, expected", [
-    (["--no-session"], {}), (["--no-resume"], {"resume": False}), (["--dry-run"], {"dry_run": True}),
+    (["--no-session"], {}), (["--no-resume"], {"resume": False}),
     (["--head"], {"method": "HEAD", "into": "bytes", "resume": False}),
     (["--no-resume", "--session", "s"], {"resume": False, "session": "s"}),
 ])
