@@ -1,5 +1,5 @@
 """`python -m qhttp`: the command."""
-from qhttp.cli import main
+from qhttp.cli import process
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(process())

@@ -6,6 +6,27 @@ from __future__ import annotations
 
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+
+def process() -> int:
+    """main() as a process of its own, which nobody interrupts any more once its status is known: all is done and tidied up."""
+    import _signal as signal  # type: ignore[import-not-found]  # signal itself takes a millisecond
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt_until_run)
+    status = main()
+    if signal.getsignal(signal.SIGINT) is interrupt_until_run:     # there was no run
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return status
+
+
+def interrupt_until_run(number: int, frame: object) -> NoReturn:
+    """The handler of Ctrl-C in such a process, as Python's own; it also says whose process it is: after the run, nobody puts
+    it back (qhttp.cli.interrupts)."""
+    raise KeyboardInterrupt
+
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command with these arguments (without the program's name; None: those of the process); its exit status.

@@ -4,6 +4,8 @@ from __future__ import annotations
 import signal
 import threading
 
+from qhttp.cli import interrupt_until_run
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +20,8 @@ class Interrupts:
     """While the `with` block runs, the first signal has the loop call `stop()` in its next turn. `came`: whether there was one.
 
     Handlers run between two instructions of the main thread, in the middle of anything: they only leave a note with the loop.
-    In another thread, where Python allows no handlers, the signals stay as they are.
+    In another thread, where Python allows no handlers, the signals stay as they are. In a process of the command's own, Ctrl-C
+    is of no use after a run that has ended.
     """
 
     came: bool
@@ -34,8 +37,10 @@ class Interrupts:
                 self._before[number] = signal.signal(number, self._handle)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         for number, handler in self._before.items():
+            if handler is interrupt_until_run:      # nothing is left to interrupt, unless the run was broken off
+                handler = signal.SIG_DFL if kind is not None else signal.SIG_IGN
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def _handle(self, number: int, frame: object) -> None:

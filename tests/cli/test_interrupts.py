@@ -124,15 +124,66 @@ raise SystemExit(qhttp.cli.main(["http://example.org/a", "-i", "-"]))
 """
 
 
+def python(program):
+    root = os.path.dirname(os.path.dirname(qhttp.__file__))
+    return subprocess.Popen(
+        [sys.executable, "-c", program], cwd=root, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{TESTS}"}, preexec_fn=interruptible)
+
+
+def interruptible():
+    """Also where the tests run in the background of a shell, which has Ctrl-C ignored there."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_interrupt_is_seen_while_the_loop_sleeps_and_stdin_gives_nothing():
     """With a loop that nothing wakes, and a pipe that stays open."""
-    root = os.path.dirname(os.path.dirname(qhttp.__file__))
-    program = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM], cwd=root, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{TESTS}"})
+    program = python(PROGRAM)
     with program:
         assert program.stdout.readline() == "begun\n"
         program.send_signal(signal.SIGINT)
         assert program.wait(20) == 7
         assert "same command again" in program.stderr.read()
+
+
+LATE = """
+import atexit, os, signal, sys
+import qhttp.cli, qhttp.cli.command
+from cli.fake import FakeDownloader
+sys.argv = ["qhttp", "http://example.org/a"]
+run = qhttp.cli.command.run
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+def run_and_interrupt(arguments):
+    status = run(arguments)
+    interrupt()
+    return status
+atexit.register(interrupt)
+qhttp.cli.command.make_downloader = lambda settings: FakeDownloader(**settings)
+qhttp.cli.command.run = run_and_interrupt
+"""
+
+
+def test_interrupt_of_the_process_after_the_run_changes_nothing():
+    """Between the run and its end, and while the interpreter ends."""
+    program = python(LATE + "raise SystemExit(qhttp.cli.process())")
+    assert "Interrupt" not in program.communicate(timeout=20)[1]
+    assert program.returncode == 0
+
+
+def test_interrupt_of_the_process_without_a_run_changes_nothing():
+    program = python(LATE + "sys.argv[1:] = ['--version']; raise SystemExit(qhttp.cli.process())")
+    assert "Interrupt" not in program.communicate(timeout=20)[1]
+    assert program.returncode == 0
+
+
+def test_interrupt_of_the_process_before_the_run_is_seven():
+    program = python(LATE + "qhttp.cli.command.run = lambda arguments: interrupt(); raise SystemExit(qhttp.cli.process())")
+    assert "Traceback" not in program.communicate(timeout=20)[1]
+    assert program.returncode == 7
+
+
+def test_interrupt_after_the_run_is_the_callers_where_main_is_a_function():
+    program = python(LATE + "atexit.unregister(interrupt); qhttp.cli.main(); interrupt()")
+    assert "KeyboardInterrupt" in program.communicate(timeout=20)[1]
