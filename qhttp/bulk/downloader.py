@@ -106,7 +106,7 @@ class Downloader(Lanes):
         try:
             while self._added:
                 yield self._added.popleft()
-        finally:                        # left() may stop in the midst
+        finally:                        # also where there was no memory to ask it
             self._has_queue = False
 
     # -- going
@@ -125,7 +125,7 @@ class Downloader(Lanes):
 
     def left(self) -> Iterator[dict[str, Any]]:
         """The rows that are not done: those under way, those that wait, those that failed, and what the iterables still
-        give."""
+        give. They are read as it is asked for more."""
         yield from self.rows_left()
 
     def at_end(self) -> None:

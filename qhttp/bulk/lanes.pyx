@@ -129,9 +129,25 @@ cdef class Lanes(Scarcity):
         if self.row_read is not None:
             yield self.row_read if isinstance(self.row_read, dict) else {"url": self.row_read}
         while self.sources:
-            for row in self.sources.popleft():
+            for row in self.read_out(self.sources[0]):
                 if row is not None:
                     yield row if isinstance(row, dict) else {"url": row}
+
+    def read_out(self, source):
+        """What it still gives. It stays a source until it has ended: not all may be asked for."""
+        cdef bint was_reading
+        while True:
+            was_reading, self.is_reading = self.is_reading, True        # it may turn the loop, or be the one who asks
+            try:
+                row = next(source)
+            except StopIteration:
+                break
+            finally:
+                self.is_reading = was_reading
+            yield row
+        self.leave_source(source)
+        if self.has_begun:
+            self.loop.schedule(self)    # it may have been all that was waited for
 
     def in_work(self):
         """Transfers that are under way, or wait for a lane; each once."""

@@ -21,11 +21,16 @@ import qhttp
 
 N, CUT = LARGE * 2, LARGE + 50_000
 DATA = body(N)
+PAGES = {f"/{number}": answer(200, b"x") for number in range(5)}
 
 
 def slow(n=CUT):
     """Some of a body, and then nothing."""
     return [answer(200, DATA[:n], ("ETag", '"one"'), length=N), Drain(9)]
+
+
+def urls(origin):
+    return [origin.url(path) for path in origin.answers]
 
 
 def urls_left(downloader):
@@ -37,6 +42,34 @@ def test_left_before_the_start_is_everything(tmp_path):
     rows = ["http://h/a", {"url": "http://h/b", "out": "x"}]
     with running(rows, dir=tmp_path) as (downloader, _):
         assert list(downloader.left()) == [{"url": "http://h/a"}, {"url": "http://h/b", "out": "x"}]
+
+
+def test_left_not_read_to_its_end_leaves_the_other_rows_to_the_run(tmp_path):
+    with Origin(PAGES) as origin, running(iter(urls(origin)), dir=tmp_path) as (downloader, seen):
+        given = next(downloader.left())
+        downloader.run()
+        assert sorted([given["url"], *(transfer.url for transfer in seen.finished)]) == sorted(urls(origin))
+        assert list(downloader.left()) == []
+
+
+def test_left_asked_for_by_the_iterable_itself_is_refused_and_loses_no_row(tmp_path):
+    def rows():
+        with pytest.raises(ValueError, match="already executing"):
+            list(downloader.left())
+        yield from urls(origin)
+    with Origin(PAGES) as origin, running(rows(), dir=tmp_path) as (downloader, seen):
+        downloader.run()
+    assert len(seen.finished) == len(PAGES)
+
+
+def test_left_of_an_iterable_that_turns_the_loop_gives_all_its_rows(tmp_path):
+    def rows():
+        for url in urls(origin):
+            qhttp.run(0)
+            yield url
+    with Origin(PAGES) as origin, running(rows(), dir=tmp_path) as (downloader, _):
+        downloader.start()
+        assert [row["url"] for row in downloader.left()] == urls(origin)
 
 
 def test_left_after_the_end_is_what_failed(tmp_path):
