@@ -97,7 +97,7 @@ class Downloader(Lanes):
     def add(self, row: str | dict[str, Any]) -> None:
         """Queues one more."""
         self.check_open()
-        self._added.append(row)
+        self._added.extend(all_rows([row]))
         if not self._has_queue:
             self.add_source(self._take_added())
             self._has_queue = True

@@ -43,6 +43,7 @@ cdef class Intake(Runner):
 
     def more(self):
         """A source that had nothing has something, or has ended."""
+        self.loop.check()               # the pump would not wake for another thread
         self.is_dry = False
         self.loop.schedule(self)
 

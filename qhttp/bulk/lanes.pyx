@@ -80,8 +80,11 @@ cdef class Lanes(Scarcity):
 
     def turn_until(self, condition):
         """Turns the loop until `condition()` holds or all has ended."""
-        while not condition() and self.is_pending():
-            self.loop.turn(LONGEST_WAIT_MS)
+        try:
+            while not condition() and self.is_pending():
+                self.loop.turn(LONGEST_WAIT_MS)
+        finally:
+            self.loop.show_work()
 
     def begin(self):
         """Starts; the loop does the rest."""

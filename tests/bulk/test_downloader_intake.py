@@ -1,4 +1,7 @@
 """Rows in: lazily, from several iterables, while it runs; and slots that do as they like."""
+import itertools
+import select
+
 import pytest
 from bulk.downloads import LARGE, LIMIT_S, SMALL, Quick, body, download, files_in, names_in, running
 from bulk.origin import Each, Origin, answer
@@ -215,6 +218,45 @@ def test_intake_none_waits_until_there_is_more(tmp_path):
             assert downloader.run(100) is (expected == 3)
             assert len(seen.finished) == expected
             downloader.more()
+
+
+def test_intake_none_added_is_a_row_that_fails(tmp_path):
+    with Origin(numbered(1)) as origin, running([], dir=tmp_path) as (downloader, seen):
+        downloader.add(None)
+        downloader.add(origin.url("/0"))
+        assert downloader.run()
+    assert [type(transfer.error).__name__ for transfer in seen.ended] == ["RequestError", "NoneType"]
+
+
+def test_intake_source_that_another_thread_fills_is_asked_again_through_the_loop(tmp_path):
+    filled, loop = [], qhttp.loop()
+
+    def fill(url):
+        filled.append(url)
+        loop.call_from_thread(downloader.more)
+
+    def rows():
+        while True:
+            yield filled.pop() if filled else None
+    with Origin(numbered(1)) as origin, running(rows(), dir=tmp_path) as (downloader, seen):
+        assert not downloader.run(0)
+        in_thread(lambda: fill(origin.url("/0")))
+        downloader.turn_until(lambda: seen.finished)
+    assert names_in(tmp_path) == ["0"]
+
+
+def test_intake_turned_until_something_shows_what_is_left_to_do_on_the_descriptor():
+    loop, called = qhttp.loop(), []
+
+    def call():
+        called.append("now")
+        loop.call_soon(lambda: called.append("in the turn after"))
+    with running(itertools.repeat(None), into="bytes") as (downloader, _):
+        downloader.run(0)
+        loop.call_later(0, lambda: loop.call_soon(call))
+        downloader.turn_until(lambda: called)
+        assert called == ["now"]
+        assert select.select([loop.fileno()], [], [], 0)[0]
 
 
 def test_intake_reads_a_million_rows_without_keeping_them(tmp_path):

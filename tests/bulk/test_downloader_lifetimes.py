@@ -156,6 +156,7 @@ def test_descriptors_after_each_kind_of_end(tmp_path):
         lambda downloader: downloader.stop(),
         lambda downloader: downloader.add("http://h/"),
         lambda downloader: downloader.feed([]),
+        lambda downloader: downloader.more(),
         lambda downloader: downloader.close(),
     ],
 )
