@@ -62,8 +62,9 @@ class Client(Asking):
 
     Its calls turn this thread's loop until the answer is there. They return a Transfer: `status`, `headers`, `content`
     (bytes), `url_effective`. Any final status is an answer, but for 401 and 407, which are AuthenticationRequired and
-    ProxyAuthenticationRequired. These and all that is no answer is raised as a QHttpError, wrong arguments as ValueError or
-    TypeError.
+    ProxyAuthenticationRequired. These and all that is no answer is raised as a QHttpError (Cancelled where close() came
+    meanwhile), wrong arguments as ValueError or TypeError. A call that an exception of a slot or signal handler leaves takes
+    its request back.
     """
 
     def get(self, url: str, headers: Iterable[tuple[str, str]] = ()) -> Transfer:
@@ -88,7 +89,10 @@ class Client(Asking):
         return pieces_of(self._answer(self._begin_ranges(url, wanted, headers)), wanted)
 
     def _answer(self, transfer: Transfer) -> Transfer:
-        self._downloader.turn_until(lambda: transfer.state_name == "ended")
+        try:
+            self._downloader.turn_until(lambda: transfer.state_name == "ended")
+        finally:
+            transfer.cancel()           # nothing to take back where it has ended
         return final(transfer)
 
     def close(self) -> None:

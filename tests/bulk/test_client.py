@@ -7,7 +7,7 @@ import pytest
 from bulk.downloads import LARGE, LIMIT_S, body, n_descriptors
 from bulk.origin import Each, Origin, Versioned, answer, chunked, origins, redirect
 from core.process_tools import in_thread
-from support.actions import Close, Pause, Reset
+from support.actions import Close, Drain, Pause, Reset
 from support.credentials import basic
 from support.watchdog import limited
 
@@ -445,6 +445,31 @@ def test_client_after_its_end_raises(make):
     ):
         with pytest.raises((RuntimeError, ValueError)):
             call()
+
+
+def test_client_closed_while_it_waits_for_an_answer_raises_cancelled(make):
+    client, loop = make(), qhttp.loop()
+
+    def page(_request):
+        loop.call_from_thread(client.close)
+        return [Drain(LIMIT_S)]
+    with Origin({"/a": page}) as origin, pytest.raises(qhttp.Cancelled):
+        client.get(origin.url("/a"))
+
+
+def test_client_call_left_by_an_exception_takes_its_request_back(make):
+    loop = qhttp.loop()
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    def page(_request):
+        loop.call_from_thread(interrupt)
+        return [Drain(LIMIT_S)]
+    with Origin({"/a": page, "/b": answer(200, b"x")}) as origin, make(jobs=1) as client:
+        with pytest.raises(KeyboardInterrupt):
+            client.get(origin.url("/a"))
+        assert client.get(origin.url("/b")).content == b"x"
 
 
 def test_client_in_another_thread_is_refused(client):
