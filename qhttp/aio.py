@@ -79,6 +79,7 @@ class Downloader(bulk_downloader.Downloader):
     """A qhttp.Downloader in an asyncio loop. Rows and settings are the same; the rows may also come from an async iterable.
 
     `async for transfer in downloader` gives each Transfer as it ends, done or failed; who takes them slowly slows the run down.
+    After a `break` another loop goes on with the next one; what ends while nobody iterates is not given.
     `had_errors = await downloader` waits for all of it. The end of the `async with` stops what still runs: what has come of a
     file stays in its part. An exception out of an async iterable is raised where the run is waited for.
     """
@@ -87,7 +88,8 @@ class Downloader(bulk_downloader.Downloader):
         self._ended: deque[Transfer] = deque()
         self._wakes: list[asyncio.Future[None]] = []
         self._pulls: set[asyncio.Task[None]] = set()
-        self._collects = self._holds_back = self._is_left = False
+        self._n_takers = 0          # iterations that have begun; one that was left ends some turns later
+        self._holds_back = self._is_left = False
         self._failure: BaseException | None = None
         super().__init__((), **settings)
         self.finished.connect(self._note_end)
@@ -110,7 +112,7 @@ class Downloader(bulk_downloader.Downloader):
     def _held_back(self, rows: Iterator[Any]) -> Iterator[Any]:
         """Has nothing to give while too much of what has ended was not taken."""
         for row in rows:
-            while self._collects and not self._is_left and len(self._ended) >= self.settings.jobs:
+            while self._n_takers and not self._is_left and len(self._ended) >= self.settings.jobs:
                 self._holds_back = True
                 yield None
             yield row
@@ -147,7 +149,7 @@ class Downloader(bulk_downloader.Downloader):
 
     # -- waiting
     def _note_end(self, transfer: Transfer) -> None:
-        if self._collects:
+        if self._n_takers:
             self._ended.append(transfer)
             self._wake()
 
@@ -185,7 +187,7 @@ class Downloader(bulk_downloader.Downloader):
         return self._each_as_it_ends()
 
     async def _each_as_it_ends(self) -> AsyncIterator[Transfer]:
-        self._collects = True
+        self._n_takers += 1
         try:
             self.start()
             while self._ended or not self.is_done:
@@ -199,7 +201,8 @@ class Downloader(bulk_downloader.Downloader):
                     await self._woken()
             self._raise_failure()
         finally:
-            self._collects = self._holds_back = False
+            self._n_takers -= 1
+            self._holds_back = False
             self.more()
 
     def _raise_failure(self) -> None:

@@ -77,6 +77,16 @@ def test_downloader_failures_are_iterated_and_told(run, scripted_server):
     assert run(work()) == (["UnexpectedClose"], True)
 
 
+def test_downloader_iterated_again_after_a_break_gives_the_rest(run, files):
+    async def work():
+        async with aio.Downloader([files.url(number) for number in range(N)], into="bytes", jobs=2) as downloader:
+            async for transfer in downloader:
+                first = transfer.number
+                break
+            return sorted([first, *[transfer.number async for transfer in downloader]])
+    assert run(work()) == list(range(N))
+
+
 def test_downloader_slow_taker_slows_the_run_down(run, files):
     async def work():
         async with aio.Downloader([files.url(number) for number in range(N)], into="bytes", jobs=4) as downloader:
