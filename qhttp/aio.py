@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -46,6 +47,12 @@ def detach() -> None:
         running.remove_reader(ours.fileno())
 
 
+def _give(future: asyncio.Future[Any], result: Any) -> None:
+    """Unless nobody waits any more: a wait may have been cancelled, or its loop closed under it."""
+    if not future.done() and not future.get_loop().is_closed():
+        future.set_result(result)
+
+
 class QHttp(PlainQHttp):
     """A QHttp that can be awaited: `had_error = await http` waits until no request is left, as `done(bool)` tells.
 
@@ -62,8 +69,7 @@ class QHttp(PlainQHttp):
         ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
         def end(error: bool) -> None:
-            if not ended.done():
-                ended.set_result(error)
+            _give(ended, error)
 
         self.done.connect(end)
         try:
@@ -72,7 +78,8 @@ class QHttp(PlainQHttp):
             self.abort()
             raise
         finally:
-            self.done.disconnect(end)
+            with suppress(ValueError):          # all slots were disconnected meanwhile
+                self.done.disconnect(end)
 
 
 class Downloader(bulk_downloader.Downloader):
@@ -160,8 +167,7 @@ class Downloader(bulk_downloader.Downloader):
     def _wake(self) -> None:
         wakes, self._wakes = self._wakes, []
         for wake in wakes:
-            if not wake.done():
-                wake.set_result(None)
+            _give(wake, None)
 
     async def _woken(self) -> None:
         wake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -213,8 +219,10 @@ class Downloader(bulk_downloader.Downloader):
     async def aclose(self) -> None:
         """Stops what still runs, waits for its files, and closes. Safe to repeat."""
         for task in list(self._pulls):
-            task.cancel()
+            if not task.get_loop().is_closed():
+                task.cancel()
         if not self.is_done:
+            attach()                            # it may have been begun in another loop of this thread
             self.stop()
             while not self.is_done:
                 await self._woken()
@@ -272,8 +280,8 @@ class Client(bulk_client.Asking):
 
     def _note_end(self, transfer: Transfer) -> None:
         ended = self._waiting.get(transfer)
-        if ended is not None and not ended.done():
-            ended.set_result(None)
+        if ended is not None:
+            _give(ended, None)
 
     async def aclose(self) -> None:
         """Takes back what is under way, and closes the connections."""

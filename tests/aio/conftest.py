@@ -1,5 +1,6 @@
 """Coroutines of tests run in asyncio's loop and, where it is there, in uvloop's: in debug mode, any warning an error."""
 import asyncio
+import contextlib
 import gc
 import os
 import warnings
@@ -42,6 +43,16 @@ def run(request):
                 result = runner.run(watched())
         assert not troubles, troubles
         return result
+    return run
+
+
+@pytest.fixture
+def abandoned():
+    """abandoned(coroutine): what it returns, in a loop that is closed at once, with whatever still waits in it."""
+    def run(coroutine):
+        loop = asyncio.new_event_loop()
+        with contextlib.closing(loop):
+            return loop.run_until_complete(coroutine)
     return run
 
 

@@ -150,6 +150,22 @@ def test_client_made_in_one_loop_answers_in_the_next_one_of_its_thread(run, scri
     assert len(server.connections) == 1
 
 
+def test_client_is_not_held_up_by_a_request_of_a_loop_that_was_closed_under_it(run, scripted_server, abandoned):
+    server = scripted_server(faults.answer(*[faults.BODY] * 2))
+
+    async def begun():
+        client = aio.Client(jobs=1, per_host=1)
+        waiting = asyncio.ensure_future(client.get(url(server)))
+        await asyncio.sleep(0)
+        return client, waiting
+
+    async def continued(client):
+        async with client:
+            return await client.get(url(server))
+    client, waiting = abandoned(begun())
+    assert run(continued(client)).content == faults.BODY and not waiting.done()
+
+
 def test_client_timeouts_of_asyncio_leave_no_descriptor(run, scripted_server, n_descriptors):
     qhttp.loop()
     server = scripted_server(beyond=faults.stall())

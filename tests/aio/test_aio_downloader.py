@@ -270,3 +270,50 @@ def test_downloader_row_that_an_async_iterable_was_about_to_give_is_in_the_next_
             await turns()
             return first, [url.rpartition("/")[2] for url in left_of(downloader)]
     assert run(work()) == ([], ["late"])
+
+
+def test_downloader_begun_in_one_loop_is_closed_in_the_next_one_of_its_thread(run, scripted_server):
+    server = scripted_server(beyond=faults.stall())
+
+    async def begun():
+        downloader = aio.Downloader([f"http://{server.host}:{server.port}/"], into="bytes")
+        downloader.start()
+        while not server.connections:
+            await asyncio.sleep(0)
+        return downloader
+
+    async def closed(downloader):
+        await downloader.aclose()
+        return downloader.is_done
+    assert run(closed(run(begun())))
+
+
+@pytest.mark.parametrize("end", [aio.Downloader._until_done, aio.Downloader.aclose], ids=["awaited", "closed"])
+def test_downloader_is_not_held_up_by_waits_in_a_loop_that_was_closed_under_them(run, files, abandoned, end):
+    async def begun():
+        downloader = aio.Downloader([files.url(1)], into="bytes")
+        waiting = asyncio.ensure_future(downloader)
+        await asyncio.sleep(0)
+        return downloader, waiting
+
+    async def ended(downloader):
+        await end(downloader)
+        await downloader.aclose()
+        return downloader.is_done
+    downloader, waiting = abandoned(begun())
+    assert run(ended(downloader)) and not waiting.done()
+
+
+def test_downloader_whose_async_iterable_was_left_in_a_closed_loop_can_be_closed(run, scripted_server, abandoned):
+    source = Source(scripted_server(), 0)
+
+    async def begun():
+        downloader = aio.Downloader(source, into="bytes")
+        downloader.start()
+        await turns()
+        return downloader
+
+    async def closed(downloader):
+        await downloader.aclose()
+        return downloader.is_done
+    assert run(closed(abandoned(begun())))

@@ -110,3 +110,31 @@ def test_two_asyncio_loops_one_after_the_other_drive_the_same_objects(run, scrip
 def test_attach_outside_of_a_loop_says_so():
     with pytest.raises(RuntimeError, match="no running event loop"):
         aio.attach()
+
+
+def test_cancelled_wait_whose_slots_were_disconnected_meanwhile_is_cancelled(run, scripted_server):
+    server = scripted_server(faults.stall())
+
+    async def work():
+        http = aio.QHttp(server.host, server.port)
+        http.get("/")
+        waiting = asyncio.ensure_future(http)
+        await asyncio.sleep(0)
+        http.done.disconnect()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    run(work())
+
+
+def test_awaited_qhttp_that_is_deleted_meanwhile_tells_of_the_error(run, scripted_server):
+    server = scripted_server(faults.stall())
+
+    async def work():
+        http = aio.QHttp(server.host, server.port)
+        http.get("/")
+        waiting = asyncio.ensure_future(http)
+        await asyncio.sleep(0)
+        http.deleteLater()
+        return await waiting
+    assert run(work()) is True
