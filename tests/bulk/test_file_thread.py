@@ -176,6 +176,8 @@ def test_few_descriptors_are_enough_for_many_files_and_a_session(tmp_path):
 class Broken:
     """A session whose file has gone bad: each method raises."""
 
+    names = ()
+
     def __init__(self, error, of):
         self.error, self.of = error, of
 
