@@ -72,7 +72,7 @@ class Resolver:
 
         Raises MemoryError; the callback is not called then."""
         key = host, port
-        tokens, watch = holding(self._lock, partial(self._ask, loop, key, callback))
+        tokens, watch = holding(self._lock, lambda: self._ask(loop, key, callback))
         for token in tokens:
             self._start(token, loop, key)
         if watch:
@@ -134,7 +134,7 @@ class Resolver:
         try:
             start_new_thread(self._work, (token,))
         except (RuntimeError, MemoryError):
-            holding(self._lock, partial(self._forget_thread, token))
+            holding(self._lock, lambda: self._forget_thread(token))
             if not self._threads and loop is not None and key is not None:
                 try:
                     loop.call_soon(self._work_here)
@@ -224,7 +224,7 @@ class Resolver:
 
     def _begin(self, key: _Key) -> bool:
         """Whether anybody still wants to know. This thread is taken now: another may be needed for what came meanwhile."""
-        is_wanted, tokens = holding(self._lock, partial(self._take_up, key))
+        is_wanted, tokens = holding(self._lock, lambda: self._take_up(key))
         while tokens:
             self._start(tokens.pop(), None, None)
         return is_wanted
@@ -240,7 +240,7 @@ class Resolver:
 
     def _tell(self, key: _Key, addresses: list[_Address] | None, error: Exception | None) -> None:
         """Tells all who have asked. What fails for want of memory can be called again."""
-        holding(self._lock, partial(self._answer, key, addresses, error))
+        holding(self._lock, lambda: self._answer(key, addresses, error))
 
     def _answer(self, key: _Key, addresses: list[_Address] | None, error: Exception | None) -> None:
         """The same, under the lock."""

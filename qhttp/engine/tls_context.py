@@ -6,7 +6,6 @@ certificate the user is asked about is made apart, so that nothing of the user's
 from __future__ import annotations
 
 import ssl
-from _functools import partial  # type: ignore[import-not-found]
 from _thread import RLock, get_ident
 from os import environ
 from sys import flags, version_info
@@ -105,7 +104,8 @@ class TlsConfiguration:
         """
         if not self.is_current:
             return
-        holding(_lock, partial(self._keep, (host, port), connection, connection.session if not ASKING_LEAKS else None))
+        session = connection.session if not ASKING_LEAKS else None
+        holding(_lock, lambda: self._keep((host, port), connection, session))
 
     def _keep(self, server: tuple[str, int], connection: ssl.SSLObject, session: ssl.SSLSession | None) -> None:
         """Under the lock."""
@@ -170,7 +170,7 @@ def configuration_of(context: object) -> TlsConfiguration:
         raise TypeError(f"context must be an ssl.SSLContext, not {type(context).__name__}")
     if context.protocol == ssl.PROTOCOL_TLS_SERVER:
         raise ValueError("context is for servers: make it with ssl.create_default_context()")
-    return holding(_lock, partial(_configuration_of, context))
+    return holding(_lock, lambda: _configuration_of(context))
 
 
 def _configuration_of(context: ssl.SSLContext) -> TlsConfiguration:
