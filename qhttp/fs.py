@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import html.parser
+import io
 import os
 import time
 import urllib.parse
@@ -22,6 +23,7 @@ from fsspec.utils import isfilelike
 
 from qhttp import aio
 from qhttp.bulk.client import pieces_of
+from qhttp.bulk.resume import is_etag
 from qhttp.bulk.transfer import Transfer
 from qhttp.errors import AuthenticationRequired, BodyError, Cancelled, HTTPStatusError, ProxyAuthenticationRequired
 from qhttp.protocol.shown import shown_url
@@ -254,7 +256,7 @@ class QHttpFileSystem(AsyncFileSystem):
     async def _get_file(self, rpath: str, lpath: Any, callback: Any = DEFAULT_CALLBACK, **_: Any) -> None:
         url = self._strip_protocol(rpath)
         if isfilelike(lpath):
-            lpath.write(await self._cat_file(url))
+            write_all(lpath, await self._cat_file(url))
             return
         if os.path.isdir(lpath):
             return
@@ -310,7 +312,8 @@ class QHttpFileSystem(AsyncFileSystem):
     def ukey(self, path: str) -> str:
         """What changes when the file does."""
         info = self.info(path)
-        return str(info.get("ETag") or (info["size"], info.get("LastModified")))
+        tag = info.get("ETag")
+        return str(tag if tag and is_etag(tag) else (info["size"], info.get("LastModified")))
 
 
 class _Recent:
@@ -394,7 +397,8 @@ def links_below(base: str, page: str, home: str) -> set[str]:
     for link in links.found:
         url = urllib.parse.urljoin(base, link.partition("#")[0].partition("?")[0])
         rest = url[len(base):]
-        if url.startswith(base) and rest.strip("/") and "/" not in rest.rstrip("/"):
+        name = rest.rstrip("/")         # an absolute link keeps its dots, which lead elsewhere
+        if url.startswith(base) and name not in ("", ".", "..") and "/" not in name:
             found.add(home + rest)
     return found
 
@@ -402,6 +406,18 @@ def links_below(base: str, page: str, home: str) -> set[str]:
 def _as_folder(url: str) -> str:
     url = url.partition("#")[0].partition("?")[0]
     return url if url.endswith("/") else url + "/"
+
+
+def write_all(file: Any, data: bytes) -> None:
+    """A raw file may take a part at a time; any other takes all. Raises OSError where it does not."""
+    is_raw = isinstance(file, io.RawIOBase)
+    while data:
+        n = file.write(data)
+        if n is None and not is_raw:
+            return
+        if n != len(data) and not (is_raw and n and 0 < n < len(data)):
+            raise OSError(f"the file took {n} of {len(data)} bytes")
+        data = data[n:]
 
 
 def error_of(status: int, url: str) -> OSError:

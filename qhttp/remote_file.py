@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fsspec.asyn import sync
 
 from qhttp.bulk.byteranges import content_range_of, parse_content_range
+from qhttp.bulk.resume import is_etag
 from qhttp.bulk.transfer import Transfer
 from qhttp.errors import BodyError
 from qhttp.protocol.shown import shown_url
@@ -64,7 +65,7 @@ class Window:
         else:
             raise BodyError(f"the server answered {answer.status}, which is not the file")
         tag = answer.header("etag")
-        is_strong = tag is not None and not tag.startswith("W/")
+        is_strong = tag is not None and is_etag(tag) and not tag.startswith("W/")
         own = tag if is_strong else (tag, total, answer.header("last-modified"))
         if answer.status == 416:            # as a rule it says nothing of the version
             own = version

@@ -19,6 +19,7 @@ cdef class Filed(Outcome):
     cdef bint no_part                   # continuing has failed: from the start
     cdef bint is_joined                 # out of several answers
     cdef object pieces                  # segments.Split; None: the file comes in one
+    cdef bint is_mixed                  # they are of mirrors of which only a checksum can tell whether they have the same file
     cdef object left                    # [[start, end], ...] of a file in pieces that is to go on; None
     cdef object prepare(self)
     cdef object close_part(self, bint keep)

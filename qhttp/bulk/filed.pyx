@@ -154,7 +154,7 @@ cdef class Filed(Outcome):
         session = self.runner.files.session
         self.version = Version(kept.etag, kept.last_modified, kept.total)
         if kept.segments is not None:
-            self.part, self.left = self.final + b".parts", kept.segments
+            self.part, self.left, self.is_mixed = self.final + b".parts", kept.segments, kept.is_mixed
         part, path = self.part, self.path
         self.is_opening = True
         self.runner.files.call(lambda: open_part(part, path, session, kept), self.kept_opened, self)
@@ -173,7 +173,7 @@ cdef class Filed(Outcome):
             self.left = None            # it is not there any more
             self.forget_pieces()
         elif self.left is not None and not self.may_go_on_in_pieces():
-            self.left = None
+            self.left, self.is_mixed = None, False
         elif self.left is not None:
             self.begin_pieces()
             return
@@ -184,8 +184,8 @@ cdef class Filed(Outcome):
     def may_go_on_in_pieces(self):
         """Whether what is there of a file in pieces fits to what is asked for now; pieces know no rates."""
         settings, total = self.runner.settings, self.version.total
-        size = self.given.get("size") if self.given is not None else None
-        return (not settings.limit_rate and not settings.host_limit_rate and (size is None or size == total)
+        size, checksum = (self.given.get("size"), self.given.get("checksum")) if self.given is not None else (None, None)
+        return ((checksum or not self.is_mixed) and not settings.limit_rate and not settings.host_limit_rate and (size is None or size == total)
                 and not 0 < settings.max_size < total)
 
     def want_part(self, sink):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         last_modified: str | None
         total: int | None
         segments: list[Any] | None
+        is_mixed: bool = False
 
     class Failed(NamedTuple):
         url: str
@@ -29,6 +30,6 @@ if TYPE_CHECKING:
         row: dict[str, Any]
 else:
     Done = namedtuple("Done", "url size ino etag sha256")
-    Part = namedtuple("Part", "url ino etag last_modified total segments")
+    Part = namedtuple("Part", "url ino etag last_modified total segments is_mixed", defaults=[False])
     Failed = namedtuple("Failed", "url path cause row")
 

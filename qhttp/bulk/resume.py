@@ -40,7 +40,7 @@ class Version:
     def of(cls, fields: list[tuple[str, str]], total: int | None) -> Version:
         """From the fields of a 200 or 206."""
         etag, date = _only(fields, "etag"), _only(fields, "last-modified")
-        if etag is not None and not _is_etag(etag):
+        if etag is not None and not is_etag(etag):
             etag = None
         is_strong = date is not None and _is_strong(date, _only(fields, "date"))
         return cls(etag, date if is_strong else None, total, date)
@@ -75,7 +75,7 @@ def _only(fields: list[tuple[str, str]], name: str) -> str | None:
     return values.pop() if len(values) == 1 else None
 
 
-def _is_etag(text: str) -> bool:
+def is_etag(text: str) -> bool:
     """RFC 9110 section 8.8.3. What is between the quotes says nothing if it is empty."""
     opaque = text.removeprefix("W/")
     return len(opaque) > 2 and opaque[0] == opaque[-1] == '"' and not any(c <= " " or c in '"\x7f' for c in opaque[1:-1])

@@ -7,7 +7,7 @@ cut into pieces, `split` of which are under way at a time; each is a transfer of
 other. A server that answers with 200 sends the whole, and all goes on as without pieces.
 
 The file being made is called NAME.parts: it has holes, and only the session knows where. Bytes of different mirrors are put
-together only where a checksum of the whole is known, or both say the same strong ETag.
+together only where a checksum of the whole is known, or both say the same strong ETag; the session knows which it was.
 """
 from libc.stdint cimport uint64_t
 
@@ -158,6 +158,7 @@ cdef class Split:
             same_etag = known.etag is not None and known.etag == version.etag and not known.etag.startswith("W/")
             if not same_etag and not self.has_checksum:
                 raise ResumeError("the mirror does not show that it has the same file, and no checksum is known")
+            self.transfer.is_mixed = self.transfer.is_mixed or not same_etag
             source.version = version
         elif known.is_other(version):
             raise ResumeError("the server has another version of the file than that of the other pieces")
@@ -257,15 +258,15 @@ cdef class Split:
         session, version = transfer.runner.files.session, transfer.version
         if session is None or not transfer.runner.settings.resume or transfer.fd < 0 or version.if_range is None:
             return
-        left = self.left()
+        left, is_mixed = self.left(), transfer.is_mixed
         path, url, fd, is_synced = transfer.path, transfer.url, transfer.fd, transfer.runner.settings.fsync
-        transfer.runner.files.call(lambda: record_pieces(session, path, url, fd, version, left, is_synced), forget)
+        transfer.runner.files.call(lambda: record_pieces(session, path, url, fd, version, left, is_mixed, is_synced), forget)
 
 
-def record_pieces(session, path, url, fd, version, left, is_synced):
+def record_pieces(session, path, url, fd, version, left, is_mixed, is_synced):
     """Remembers which bytes of a file in pieces are still to come. On the file thread: what is not in the list has been
     written, and with `is_synced` is on the disk: nobody would fetch it again. Raises OSError: the older list holds."""
     from os import fdatasync, fstat
     if is_synced:
         fdatasync(fd)
-    session.put_part(path, url, fstat(fd).st_ino, version.etag, version.last_modified, version.total, left)
+    session.put_part(path, url, fstat(fd).st_ino, version.etag, version.last_modified, version.total, left, is_mixed)

@@ -300,12 +300,14 @@ class Session:
 
     # -- parts
     def put_part(self, path: str, url: str, ino: int, etag: str | None, last_modified: str | None, total: int | None,
-                 segments: list[Any] | None = None) -> None:
+                 segments: list[Any] | None = None, is_mixed: bool = False) -> None:
         """Remembers of which version the part of the file `path` is, with the next transaction.
 
-        ino: of the part. total: bytes of the whole file. segments: of a part with holes, what JSON can hold.
+        ino: of the part. total: bytes of the whole file. segments: of a part with holes, what JSON can hold. is_mixed: only a
+        checksum of the whole can tell whether they belong together.
         """
-        self._parts[path] = url, ino, etag, last_modified, total, None if segments is None else _json(segments)
+        told = None if segments is None else _json({"mixed": segments} if is_mixed else segments)
+        self._parts[path] = url, ino, etag, last_modified, total, told
         self._has_parts = True
         self._limit_held()
 
@@ -325,10 +327,13 @@ class Session:
         held = self._parts.get(path)
         query = "SELECT url, ino, etag, last_modified, total, segments FROM parts WHERE path = ?"
         for url, ino, etag, last_modified, total, segments in self._read(query, _stored(path)) if held is None else [held]:
+            is_mixed = False
             if segments is not None:
                 from json import loads
                 segments = loads(segments)
-            return Part(_restored(url), _unsigned(ino), etag, last_modified, total, segments)
+                is_mixed = isinstance(segments, dict)
+            return Part(_restored(url), _unsigned(ino), etag, last_modified, total, segments["mixed"] if is_mixed else segments,
+                        is_mixed)
         return None
 
     # -- what failed, and what is left

@@ -1,6 +1,7 @@
 """Windows of a remote file: an answer that is not all of what was asked for is an error, not the end of the file. Pieces and
 errors of the file system, from servers whose files change, that refuse, or that are not there."""
 import gzip
+import io
 import itertools
 import ssl
 import types
@@ -9,7 +10,7 @@ import pytest
 
 pytest.importorskip("fsspec")
 import trustme
-from bulk.origin import Origin, answer, redirect
+from bulk.origin import Each, Origin, answer, redirect
 
 import qhttp
 from qhttp import fs as fs_module
@@ -91,12 +92,61 @@ def test_window_of_anything_else_is_an_error(reply, start, end):
 @pytest.mark.parametrize("fields, later", [
     ([("etag", '"1"')], [("etag", '"2"')]), ([("etag", '"1"')], []), ([("etag", 'W/"1"')], [("etag", 'W/"2"')]),
     ([("last-modified", "a")], [("last-modified", "b")]), ([], [("etag", '"1"')]),
+    *(([("etag", empty), ("last-modified", "a")], [("etag", empty), ("last-modified", "b")]) for empty in ('""', "", "none")),
 ])
 def test_window_of_another_version_is_an_error(fields, later):
     first = Window.of(part(DATA[:10], "0-9/100", fields=fields), 0, 10)
     assert Window.of(part(DATA[10:20], "10-19/100", fields=fields), 10, 20, first.version).version == first.version
     with pytest.raises(qhttp.BodyError):
         Window.of(part(DATA[10:20], "10-19/100", fields=later), 10, 20, first.version)
+
+
+@pytest.mark.parametrize("tag", ['""', "none", None])
+def test_file_system_key_changes_with_the_file_where_its_etag_says_nothing(tag):
+    dates = ["Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:38 GMT"]
+    with Origin({"/a": Each(*(answer(200, b"x", ("Last-Modified", date), *([("ETag", tag)] if tag is not None else ()))
+                              for date in dates))}) as origin:
+        fs = QHttpFileSystem(proxy=None, retries=0, skip_instance_cache=True)
+        first = fs.ukey(origin.url("/a"))
+        fs.invalidate_cache()
+        assert fs.ukey(origin.url("/a")) != first
+
+
+class Slow(io.RawIOBase):
+    """A raw file that takes so many bytes at a time, and no more than so many."""
+
+    def __init__(self, n_at_once, n_most):
+        self.n_at_once, self.n_most, self.data = n_at_once, n_most, b""
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        taken = bytes(data)[:min(self.n_at_once, self.n_most - len(self.data))]
+        self.data += taken
+        return len(taken)
+
+
+def test_file_system_raw_file_that_takes_a_part_at_a_time_gets_all():
+    with Origin({"/a": answer(200, DATA)}) as origin:
+        file = Slow(7, len(DATA))
+        QHttpFileSystem(proxy=None, retries=0, skip_instance_cache=True).get_file(origin.url("/a"), file)
+    assert file.data == DATA
+
+
+def test_file_system_raw_file_that_is_full_is_an_error():
+    with Origin({"/a": answer(200, DATA)}) as origin, pytest.raises(OSError, match="took 0 of 10 bytes"):
+        QHttpFileSystem(proxy=None, retries=0, skip_instance_cache=True).get_file(origin.url("/a"), Slow(30, len(DATA) - 10))
+
+
+@pytest.mark.parametrize("link", ["../", "..", "./", ".", "%s/d/../", "%s/d/..", "%s/d/.", "%s/d/../evil", "%s/d/../../d"])
+def test_file_system_link_with_dots_is_nothing_below_the_folder(link):
+    with Origin({}) as origin:
+        link = link.replace("%s", origin.url(""))
+        page = f'<a href="{link}">up</a><a href="good">good</a>'.encode()
+        origin.answers["/d/"] = answer(200, page, ("Content-Type", "text/html"))
+        fs = QHttpFileSystem(proxy=None, retries=0, skip_instance_cache=True)
+        assert fs.ls(origin.url("/d/"), detail=False) == [origin.url("/d/good")]
 
 
 def test_file_system_less_than_was_asked_for_is_no_shorter_file():

@@ -1,4 +1,5 @@
 """Files in pieces that are stopped, or killed, and gone on with: only what is missing is fetched, and never a mixture."""
+import hashlib
 import os
 import random
 import resource
@@ -302,6 +303,26 @@ def test_kept_pieces_of_a_mirror_are_no_part_of_another_file(main, kept):
     assert seen.kinds == {"a": None} and files_in(kept["dir"]) in ({"a": server.data}, {"a": DATA})
 
 
+@pytest.mark.parametrize("has_checksum", [True, False])
+def test_kept_pieces_of_which_only_a_checksum_tells_that_they_belong_together_are_gone_on_with_by_one(has_checksum, kept):
+    """The mirror has another file, which the first run cannot know: in the end the checksum tells, and all is fetched anew."""
+    checksum = f"sha256:{hashlib.sha256(DATA).hexdigest()}"
+    with origins({"/a": Ranged(etag='"one"')}, {"/a": Ranged(OTHER, etag='"two"')}) as [main, mirror]:
+        row = {"url": main.url("/a"), "mirrors": [mirror.url("/a")], "checksum": checksum}
+        with running([row], **kept) as (downloader, seen):
+            stop_at(downloader, N * 3 // 4)
+            downloader.run()
+        assert not seen.finished and names_in(kept["dir"]) == ["a.parts"] and mirror.paths
+        if not has_checksum:
+            row = {"url": row["url"]}
+        n_resumed = []
+        with running([row], **kept) as (downloader, seen):
+            downloader.progress.connect(lambda transfer, n_done, n_total: n_resumed.append(transfer.n_resumed))
+            downloader.run()
+    assert any(n_resumed) == has_checksum
+    assert seen.kinds == {"a": None} and files_in(kept["dir"]) == {"a": DATA}
+
+
 # -- all together
 @pytest.mark.parametrize("seed", range(30))
 def test_pieces_with_faults_and_stops_become_one_version(seed, kept):
@@ -338,7 +359,7 @@ class Noted:
         self.done = done
 
     def put_part(self, *told):
-        self.done.append(told[-1])
+        self.done.append(told[-2])
 
 
 @pytest.mark.parametrize("is_synced, expected", [(False, [[[5, 9]]]), (True, ["synced", [[5, 9]]])])
@@ -346,7 +367,7 @@ def test_pieces_are_on_the_disk_before_it_is_noted_that_they_are_there(is_synced
     done = []
     monkeypatch.setattr(os, "fdatasync", lambda fd: done.append("synced"))
     with open(tmp_path / "part", "wb") as file:
-        record_pieces(Noted(done), "part", "http://h/", file.fileno(), Version('"x"', None, 9), [[5, 9]], is_synced)
+        record_pieces(Noted(done), "part", "http://h/", file.fileno(), Version('"x"', None, 9), [[5, 9]], False, is_synced)
     assert done == expected
 
 
@@ -356,7 +377,7 @@ def test_pieces_that_cannot_be_brought_to_the_disk_are_not_noted(tmp_path, monke
     done = []
     monkeypatch.setattr(os, "fdatasync", fails)
     with open(tmp_path / "part", "wb") as file, pytest.raises(OSError, match="input"):
-        record_pieces(Noted(done), "part", "http://h/", file.fileno(), Version('"x"', None, 9), [[5, 9]], True)
+        record_pieces(Noted(done), "part", "http://h/", file.fileno(), Version('"x"', None, 9), [[5, 9]], False, True)
     assert done == []
 
 

@@ -438,9 +438,10 @@ def test_session_on_a_disk_that_is_full_says_so_and_keeps_what_it_had(path, fold
 
 
 # -- parts
+@pytest.mark.parametrize("is_mixed", [False, True])
 @pytest.mark.parametrize("name", ["/a", os.fsdecode(b"/\xff")])
-def test_part_is_remembered_with_the_next_transaction(session, name):
-    part = Part(URL, 2**64 - 1, '"e"', "Sun, 06 Nov 1994 08:49:37 GMT", 10, [[0, 5], [7, 9]])
+def test_part_is_remembered_with_the_next_transaction(session, name, is_mixed):
+    part = Part(URL, 2**64 - 1, '"e"', "Sun, 06 Nov 1994 08:49:37 GMT", 10, [[0, 5], [7, 9]], is_mixed)
     session.put_part(name, *part)
     assert session.part(name) == part
     with as_killed(session) as after:
