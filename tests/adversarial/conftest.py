@@ -9,6 +9,7 @@ from support.apart import Outcome
 from adversarial.corpus import cases, waits
 from adversarial.modes import mode_names
 from adversarial.playing import Playing
+from adversarial.preferences import UNFOLLOWED
 from adversarial.ways import WAYS, why_not
 
 HERE = pathlib.Path(__file__).parent
@@ -46,7 +47,8 @@ class Verdicts:
         found = {}
         for name in names_of(way, category):
             outcome = self._found[way, name, mode]
-            if outcome.crash or (outcome.value.faults and outcome.value.may_be_load):
+            if outcome.crash or (outcome.value.faults and outcome.value.may_be_load) or (
+                    outcome.value.unpreferred and name not in UNFOLLOWED):
                 outcome = self._playing.again((way, name, mode))
             found[name] = outcome
         return found
