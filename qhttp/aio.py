@@ -217,16 +217,20 @@ class Downloader(bulk_downloader.Downloader):
             raise failure
 
     async def aclose(self) -> None:
-        """Stops what still runs, waits for its files, and closes. Safe to repeat."""
-        for task in list(self._pulls):
-            if not task.get_loop().is_closed():
-                task.cancel()
+        """Stops what still runs, waits for its files and for the end of the iterables, and closes. Safe to repeat."""
+        pulls = [task for task in self._pulls if not task.get_loop().is_closed()]
+        for task in pulls:
+            task.cancel()
         if not self.is_done:
             attach()                            # it may have been begun in another loop of this thread
             self.stop()
             while not self.is_done:
                 await self._woken()
         self.close()
+        ours, mine = asyncio.get_running_loop(), asyncio.current_task()     # an iterable may close its own downloader
+        pulls = [task for task in pulls if task.get_loop() is ours and task is not mine]
+        if pulls:
+            await asyncio.wait(pulls)
 
     async def __aenter__(self) -> Downloader:
         return self

@@ -239,6 +239,27 @@ def test_downloader_closed_before_an_async_iterable_was_begun_has_nothing_left(r
     assert run(work()) == source.given == []
 
 
+def test_downloader_that_is_closed_waits_for_the_end_of_an_async_iterable_that_it_interrupts(run, scripted_server):
+    server, told = scripted_server(faults.answer()), []
+
+    async def cursor():
+        try:
+            yield f"http://{server.host}:{server.port}/"
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            told.append("cursor closed")
+
+    async def work():
+        async with aio.Downloader(cursor(), into="bytes") as downloader:
+            async for _ in downloader:
+                break
+        told.append("downloader closed")
+    run(work())
+    assert told == ["cursor closed", "downloader closed"]
+
+
 def test_downloader_whose_async_iterable_is_cancelled_before_it_was_begun_ends(run, scripted_server):
     source = Source(scripted_server())
 
