@@ -436,7 +436,7 @@ cdef class RequestQueue(Observer):
         if exchange is None or self.running is None or not self.running.may_go_ahead() or not exchange.may_send_behind():
             return
         connection = exchange.connection
-        if connection.key != self.key:      # what was set since holds for all that comes
+        if connection.key != self.key or not self.has_way:      # what was set since holds for all that comes
             return
         connection.make_line()
         i = 1 + connection.n_in_line()

@@ -1,4 +1,5 @@
 """Which connection and which session may be used again, client certificates, and what TLS itself does between requests."""
+import contextlib
 import fcntl
 import gc
 import os
@@ -18,6 +19,7 @@ from tls.peers import TLS_1_2, TLS_1_3, Shake, answer, answers, close_notify, he
 
 import qhttp
 from qhttp.engine import tls_context
+from qhttp.wiring import Wiring
 
 N_CONNECTIONS, LEFT_BY_ONE = 40, 1000       # bytes; a session that leaks has several thousand
 
@@ -384,14 +386,23 @@ def test_tls_connection_with_close_not_kept(certificates, scripted_server, clien
     assert [one.get(), one.get(), uses(server)] == [("NoError", b"1"), ("NoError", b"1"), [1, 1]]
 
 
-def test_tls_other_configuration_holds_for_what_is_queued_then_also_with_pipelining(certificates, scripted_server, client):
+@pytest.mark.parametrize("is_interrupted", [False, True])
+def test_tls_other_configuration_holds_for_what_is_queued_then_also_with_pipelining(
+        certificates, scripted_server, client, monkeypatch, is_interrupted):
     server = scripted_server(beyond=answers(certificates.server(), b"1", b"2", b"3"))
-    one, ends, secret = client(server), [], []
+    one, ends, secret, route = client(server), [], [], Wiring.route
     one.http.setPipelining(4)
+
+    def interrupt(*_):
+        monkeypatch.setattr(Wiring, "route", route)
+        raise KeyboardInterrupt
 
     def look(_):
         if len(ends) == 1 and not secret:       # the second one is under way, on a connection that stays
-            one.http.setSslConfiguration(ssl.create_default_context())      # it trusts nobody here
+            if is_interrupted:
+                monkeypatch.setattr(Wiring, "route", interrupt)
+            with pytest.raises(KeyboardInterrupt) if is_interrupted else contextlib.nullcontext():
+                one.http.setSslConfiguration(ssl.create_default_context())      # it trusts nobody here
             secret.append(one.http.get("/secret"))
 
     one.http.responseHeaderReceived.connect(look)
