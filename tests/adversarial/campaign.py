@@ -7,8 +7,9 @@
     python -m adversarial.campaign --cases adversarial/data/*.json          # other files of cases, of the same form
 
 Each play is judged, and has to come to the same in each run. A play that is wrong in a way that a busy machine explains (too
-slow, too large, an error where there should be none) is played once more, alone, and that verdict counts; plays that do not
-come to the same are all played once more, alone, and have to then. Prints a table; exit status 0: all agree; 1: not so.
+slow, too large, an error where there should be none) is played once more with few beside it, if need be alone, and that verdict
+counts; plays that do not come to the same are all played once more, alone, and have to then. Prints a table; exit status 0: all
+agree; 1: not so.
 """
 import argparse
 import collections
@@ -72,11 +73,15 @@ class Tally:
                    f"{self.n_hangs[way.name]:>5} {self.n_again[way.name]:>5}")
         n, n_wrong = sum(self.n_plays.values()), sum(self.n_wrong.values())
         bound = f" (95 % bound {3 / n:.1e})" if n and not n_wrong else ""
-        yield f"{n_wrong} of {n:,} plays wrong{bound}; {sum(self.n_again.values())} were played again, alone"
+        yield f"{n_wrong} of {n:,} plays wrong{bound}; {sum(self.n_again.values())} were played again"
 
 
 def difference(one: tuple, other: tuple) -> str:
     return "; ".join(f"{a} and {b}" for a, b in itertools.zip_longest(one, other) if a != b)
+
+
+def may_be_load(outcome) -> bool:
+    return bool(outcome.crash or (outcome.value.faults and outcome.value.may_be_load))
 
 
 def play(given, chosen: dict, ways: list, modes: list[str], tally: Tally) -> None:
@@ -85,7 +90,7 @@ def play(given, chosen: dict, ways: list, modes: list[str], tally: Tally) -> Non
     told, n_done, repeated = time.monotonic(), 0, []
     with Playing(chosen, n_computing=given.jobs, n_waiting=given.waiting) as playing:
         for key, outcome in playing.play(keys):
-            if outcome.crash or (outcome.value.faults and outcome.value.may_be_load):
+            if may_be_load(outcome):
                 repeated.append(key)
             else:
                 tally.add(key, outcome)
@@ -94,9 +99,9 @@ def play(given, chosen: dict, ways: list, modes: list[str], tally: Tally) -> Non
                 told = time.monotonic()
                 print(f"{n_done:,} of {len(keys):,} plays, {len(tally.wrong)} wrong, {len(repeated)} to be played again",
                       file=sys.stderr, flush=True)
-        for key in repeated[:given.most_again]:
+        for key, outcome in playing.play_few(repeated[:given.most_again]):
             tally.n_again[key[0]] += 1
-            tally.add(key, playing.again(key))
+            tally.add(key, playing.again(key) if may_be_load(outcome) else outcome)
         for key in repeated[given.most_again:]:
             tally.n_plays[key[0]] += 1
             tally.note_wrong(key, "not played again: there were too many that had to be")
@@ -149,7 +154,7 @@ def main() -> int:
     parser.add_argument("--cases", type=pathlib.Path, nargs="+", default=[DATA], metavar="FILE", help="of the corpus's form")
     parser.add_argument("--jobs", type=int, default=8 * (os.cpu_count() or 1), help="children that compute, at a time")
     parser.add_argument("--waiting", type=int, default=3 * N_WAITING, help="children that mostly wait, at a time")
-    parser.add_argument("--most-again", type=int, default=500, help="plays that are repeated alone, at most")
+    parser.add_argument("--most-again", type=int, default=2000, help="plays that are repeated, at most")
     parser.add_argument("--left-out", action="store_true", help="list what is not played, and why")
     given = parser.parse_args()
     try:

@@ -21,6 +21,7 @@ from adversarial.ways import WAYS
 Key = tuple[str, str, str]      # way, case, mode
 LIMIT_S = 60                    # for one play
 N_COMPUTING, N_WAITING, N_HEAVY = 8, 32, 2      # children at a time
+N_FEW = 8                       # of those that are played again
 ROW = 40                        # plays of one child
 
 
@@ -48,6 +49,10 @@ class Playing:
         yield from beside_each_other(self._lane(lanes["computing"], self.n_computing, self.row),
                                      self._lane(lanes["waiting"], self.n_waiting, max(1, self.row // 4)),
                                      self._lane(lanes["heavy"], N_HEAVY, self.row))
+
+    def play_few(self, keys: Iterable[tuple]) -> Iterator[tuple[tuple, Outcome]]:
+        """The same with few beside each other: of what a busy machine may have spoilt."""
+        yield from self._lane(list(keys), N_FEW, 1)
 
     def again(self, key: tuple) -> Outcome:
         """Plays one case once more, with nothing else running."""
