@@ -185,8 +185,8 @@ cdef class Filed(Outcome):
         """Whether what is there of a file in pieces fits to what is asked for now; pieces know no rates."""
         settings, total = self.runner.settings, self.version.total
         size, checksum = (self.given.get("size"), self.given.get("checksum")) if self.given is not None else (None, None)
-        return ((checksum or not self.is_mixed) and not settings.limit_rate and not settings.host_limit_rate and (size is None or size == total)
-                and not 0 < settings.max_size < total)
+        return ((checksum or not self.is_mixed) and not settings.limit_rate and not settings.host_limit_rate
+                and (size is None or size == total) and not 0 < settings.max_size < total)
 
     def want_part(self, sink):
         """The body that goes into that sink needs a part, from its first byte on. What the file thread does for an earlier

@@ -37,7 +37,7 @@ LOG_CAP = 16 << 20              # bytes of that log that stay on the disk after 
 PAGE_ROWS = 500                 # rows of `left` read at a time
 
 _MAGIC = b"SQLite format 3\0"
-BESIDE = ("", "-journal", "-wal", "-shm", "-lock")      # what stands behind its name in those of a session's files
+DATABASE = ("", "-journal", "-wal", "-shm")     # what stands behind the path of an SQLite database in those of its files
 _ADVICE = "remove it, or name another session file"
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -155,7 +155,7 @@ class Session:
 
     def __init__(self, path: str | os.PathLike[str], *, sync: bool = False, is_copy: bool = False):
         self.path = os.path.abspath(os.fsdecode(path))
-        self.names = [self.path + end for end in BESIDE]
+        self.names = [self.path + end for end in (*DATABASE, "-lock")]
         self._reader: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection | None = None
         self._n_rows = 0                                    # the last number in `fresh`: none is given twice in a run

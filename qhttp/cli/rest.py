@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from qhttp.cli.messages import Messages
 
 OPEN_ALREADY = "/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd/"      # appended to, wherever they lead
-BESIDE_SESSION = ("", "-journal", "-wal", "-shm")       # files of an SQLite database
 
 
 class Rest:
@@ -50,7 +49,7 @@ class Rest:
                 self._messages.error(f"--save-session: {target} cannot be written: {error.strerror or error}")
                 failures.add(exits.DISK)
         if not is_saved:                    # nobody has counted them
-            self._n_left += not self._intake.is_over or self._has_left()
+            self._n_left += not self._intake.is_over or next(self._untried(), None) is not None
         try:
             self._downloader.close()
         except QHttpError as error:         # what the session held back
@@ -72,16 +71,15 @@ class Rest:
             raise OSError("it is the list that was read, and would lose rows that could not be read or saved: it stays as "
                           "it is; correct them, or give another FILE")
 
-    def _has_left(self) -> bool:
-        return any(_key(row) not in self._failed for row in self._downloader.left())
+    def _untried(self) -> Iterator[dict[str, Any]]:
+        return (row for row in self._downloader.left() if _key(row) not in self._failed)
 
     def _all_left(self) -> Iterator[dict[str, Any]]:
         """What failed, and then what else the downloader knows to be left."""
         yield from self._failed.values()
-        for row in self._downloader.left():
-            if _key(row) not in self._failed:
-                self._n_left += 1
-                yield row
+        for row in self._untried():
+            self._n_left += 1
+            yield row
 
     def _tidy(self, status: int) -> None:
         """A session that nobody asked for goes when it has served, unless it knows of something else, or another run has begun
@@ -89,14 +87,14 @@ class Rest:
         is_asked_for = self._arguments.session or self._arguments.input_file
         if status != exits.ALL_DONE or not self._session or is_asked_for:
             return
-        from qhttp.bulk.session import leave_lock, take_lock
+        from qhttp.bulk.session import DATABASE, leave_lock, take_lock
         try:
             lock = take_lock(self._session)
         except FileError:
             return
         try:
             if knows_only(self._session, self._arguments.urls):
-                for ending in BESIDE_SESSION:
+                for ending in DATABASE:
                     try:
                         os.unlink(self._session + ending)
                     except OSError:

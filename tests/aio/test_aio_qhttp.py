@@ -112,14 +112,20 @@ def test_attach_outside_of_a_loop_says_so():
         aio.attach()
 
 
+async def waited_for(server):
+    """A QHttp whose request is not answered, and who waits for it."""
+    http = aio.QHttp(server.host, server.port)
+    http.get("/")
+    waiting = asyncio.ensure_future(http)
+    await asyncio.sleep(0)
+    return http, waiting
+
+
 def test_cancelled_wait_whose_slots_were_disconnected_meanwhile_is_cancelled(run, scripted_server):
     server = scripted_server(faults.stall())
 
     async def work():
-        http = aio.QHttp(server.host, server.port)
-        http.get("/")
-        waiting = asyncio.ensure_future(http)
-        await asyncio.sleep(0)
+        http, waiting = await waited_for(server)
         http.done.disconnect()
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -131,10 +137,7 @@ def test_awaited_qhttp_that_is_deleted_meanwhile_tells_of_the_error(run, scripte
     server = scripted_server(faults.stall())
 
     async def work():
-        http = aio.QHttp(server.host, server.port)
-        http.get("/")
-        waiting = asyncio.ensure_future(http)
-        await asyncio.sleep(0)
+        http, waiting = await waited_for(server)
         http.deleteLater()
         return await waiting
     assert run(work()) is True

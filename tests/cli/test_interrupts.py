@@ -165,25 +165,28 @@ qhttp.cli.command.run = run_and_interrupt
 """
 
 
+def ended(program):
+    """(status, stderr) of a Python program."""
+    running = python(program)
+    told = running.communicate(timeout=20)[1]
+    return running.returncode, told
+
+
 def test_interrupt_of_the_process_after_the_run_changes_nothing():
     """Between the run and its end, and while the interpreter ends."""
-    program = python(LATE + "raise SystemExit(qhttp.cli.process())")
-    assert "Interrupt" not in program.communicate(timeout=20)[1]
-    assert program.returncode == 0
+    status, told = ended(LATE + "raise SystemExit(qhttp.cli.process())")
+    assert status == 0 and "Interrupt" not in told
 
 
 def test_interrupt_of_the_process_without_a_run_changes_nothing():
-    program = python(LATE + "sys.argv[1:] = ['--version']; raise SystemExit(qhttp.cli.process())")
-    assert "Interrupt" not in program.communicate(timeout=20)[1]
-    assert program.returncode == 0
+    status, told = ended(LATE + "sys.argv[1:] = ['--version']; raise SystemExit(qhttp.cli.process())")
+    assert status == 0 and "Interrupt" not in told
 
 
 def test_interrupt_of_the_process_before_the_run_is_seven():
-    program = python(LATE + "qhttp.cli.command.run = lambda arguments: interrupt(); raise SystemExit(qhttp.cli.process())")
-    assert "Traceback" not in program.communicate(timeout=20)[1]
-    assert program.returncode == 7
+    status, told = ended(LATE + "qhttp.cli.command.run = lambda arguments: interrupt(); raise SystemExit(qhttp.cli.process())")
+    assert status == 7 and "Traceback" not in told
 
 
 def test_interrupt_after_the_run_is_the_callers_where_main_is_a_function():
-    program = python(LATE + "atexit.unregister(interrupt); qhttp.cli.main(); interrupt()")
-    assert "KeyboardInterrupt" in program.communicate(timeout=20)[1]
+    assert "KeyboardInterrupt" in ended(LATE + "atexit.unregister(interrupt); qhttp.cli.main(); interrupt()")[1]

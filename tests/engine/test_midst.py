@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from engine.recording import PATIENCE_MS, Recorded
+from sockets.objects import Doing, Wrapped, connected
 from support import faults
 from support.actions import Pause, ReceiveRequest, Send
 from support.loops import turn_until
@@ -128,41 +129,25 @@ def test_abort_while_the_head_is_composed_leaves_nothing_under_way(scripted_serv
     assert recorded.http.state().name == "Unconnected" and recorded.finished[-1][1] is True
 
 
-class Socket:
-    """An object in place of a socket, that does a deed when it is asked for something. It knows no TLS."""
+class Asked(Wrapped):
+    """It knows no TLS, and does a deed when it is asked for the n-th time."""
 
-    def __init__(self, address, asked, nth=1):
-        self.sock, self.asked, self.left, self.deed = socket.create_connection(address), asked, nth, None
-
-    def fileno(self):
-        return self.sock.fileno()
-
-    def recv_into(self, room):
-        return self.sock.recv_into(room)
-
-    def send(self, data):
-        return self.sock.send(data)
+    def __init__(self, sock, nth):
+        super().__init__(sock)
+        self.left, self.deed = nth, None
 
     def __getattr__(self, name):
-        if name == self.asked and self.deed is not None:
+        if name == "cipher" and self.deed is not None:
             self.left -= 1
             if self.left == 0:
                 self.deed()
-        if name == "pending":
-            return lambda: self.do_pending()
         raise AttributeError(name)
-
-    def do_pending(self):
-        if self.asked == "pending" and self.deed is not None:
-            deed, self.deed = self.deed, None
-            deed()
-        return 0
 
 
 def test_abort_while_a_socket_is_looked_at_before_sending_is_sound(scripted_server):
     server = scripted_server(beyond=faults.answer(faults.BODY, faults.BODY))
     for _ in range(20):
-        sock = Socket((server.host, server.port), "pending")
+        sock = connected(server, Doing, where="pending", action=lambda: ...)
         http = QHttp(server.host, server.port)
         http.setSocket(sock)
         http.get("/")
@@ -172,8 +157,9 @@ def test_abort_while_a_socket_is_looked_at_before_sending_is_sound(scripted_serv
         def act(http=http, junk=junk):
             http.abort()
             junk.extend(bytearray(n) for n in range(1000))      # over what was freed
+            return ...
 
-        sock.deed = act
+        sock.action = act
         http.get("/")
         assert http.waitForDone(PATIENCE_MS) and http.error().name == "Aborted"
         sock.sock.close()
@@ -182,7 +168,7 @@ def test_abort_while_a_socket_is_looked_at_before_sending_is_sound(scripted_serv
 @pytest.mark.parametrize("nth", range(1, 4))
 def test_abort_while_a_socket_is_asked_whether_it_knows_tls_is_no_error_of_our_own(scripted_server, nth):
     server = scripted_server(beyond=faults.answer())
-    sock = Socket((server.host, server.port), "cipher", nth)
+    sock = connected(server, Asked, nth=nth)
     recorded = Recorded(server.host, server.port)
     recorded.http.setSocket(sock)
     sock.deed = recorded.http.abort
